@@ -1,0 +1,1 @@
+"""The window: face two of the application. Nothing outside this package imports Qt."""
