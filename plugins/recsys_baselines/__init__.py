@@ -1,0 +1,1 @@
+"""Baselines: a plugin package of RecSys Desktop."""

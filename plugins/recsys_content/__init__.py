@@ -1,0 +1,1 @@
+"""Content-based algorithms: a plugin package of RecSys Desktop."""

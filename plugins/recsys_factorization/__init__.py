@@ -1,0 +1,1 @@
+"""Matrix factorisation: a plugin package of RecSys Desktop."""

@@ -1,0 +1,1 @@
+"""Hybrids of other algorithms: a plugin package of RecSys Desktop."""

@@ -1,0 +1,1 @@
+"""Linear item models: a plugin package of RecSys Desktop."""

@@ -1,0 +1,1 @@
+"""Neighbours: a plugin package of RecSys Desktop."""

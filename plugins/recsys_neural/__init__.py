@@ -1,0 +1,1 @@
+"""Neural recommenders: a plugin package of RecSys Desktop."""

@@ -1,0 +1,1 @@
+"""Files to Datasets: readers, roles, cleaning, splits, statistics, synthetic data."""

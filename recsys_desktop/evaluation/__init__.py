@@ -1,0 +1,1 @@
+"""Lists and ratings to figures: metrics, significance, segments."""

@@ -1,0 +1,1 @@
+"""Parts that plugins may build on."""
