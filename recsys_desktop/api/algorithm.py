@@ -31,7 +31,8 @@ class Serves(StrEnum):
     """Whom a fitted model can score.
 
     EVERYONE: the same scores for all. HISTORY: the user *is* the history, so a stranger with the same history gets the
-    same scores within 1e-4. FOLD_IN: a stranger's history is folded in approximately. KNOWN_USERS: only users met in fit.
+    same scores within 1e-4. FOLD_IN: a stranger's history is folded in approximately. KNOWN_USERS: only users met in
+    fit.
     """
 
     EVERYONE = "everyone"
@@ -46,10 +47,11 @@ class Capabilities:
 
     serves: whom it can score. ranks: its scores order items for a list. predicts_ratings: `predict` answers in rating
     units. uses_ratings: the value of a rating matters (otherwise every interaction counts alike). uses_text,
-    uses_features, uses_timestamps: which parts of the data it reads. trains_in_epochs: it validates, may stop early, and
-    honours `run.epochs`. scores_new_items: items without interactions get scores from their features. explains: it has
-    its own `explain` (otherwise the engine explains by occlusion). additive: base + contributions + residual = score with
-    a residual of 0. faithful_to_removal: taking a history entry away changes the score by its contribution.
+    uses_features, uses_timestamps: which parts of the data it reads. trains_in_epochs: it validates, may stop early,
+    and honours `run.epochs`. scores_new_items: items without interactions get scores from their features. explains:
+    it has its own `explain` (otherwise the engine explains by occlusion). additive: base + contributions + residual
+    = score with a residual of 0. faithful_to_removal: taking a history entry away changes the score by its
+    contribution.
     updates_live: `updated` takes in new interactions. similar_items, item_embeddings, user_embeddings: the methods of
     that name answer. randomised: another seed gives another model.
     """
@@ -122,7 +124,8 @@ class AlgorithmSpec:
 
         Raises
         ------
-        TypeError: the class is no Recommender or belongs to another algorithm. ImportError, AttributeError: it is missing.
+        TypeError: the class is no Recommender or belongs to another algorithm. ImportError, AttributeError: it is
+        missing.
         """
         from recsys_desktop.api.recommender import Recommender
 

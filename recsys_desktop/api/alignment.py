@@ -77,7 +77,8 @@ class AlignedModel:
         return out
 
     def explain(self, query: Query, items: npt.NDArray[Any] | list[int]) -> list[Explanation]:
-        """As `Recommender.explain`, with item and user codes of the data; -1 and the id as label where the data lacks one.
+        """As `Recommender.explain`, with item and user codes of the data; -1 and the id as label where the data
+        lacks one.
 
         Raises
         ------

@@ -82,8 +82,8 @@ class Dataset:
     """Immutable interactions between users and items, with side tables, in one shared vocabulary.
 
     Interactions are parallel arrays in file order, at most one for each user-item pair (cleaning keeps the latest
-    rating and sums events). The parts of a split are Datasets over the same vocabularies, so that codes mean the same in
-    all of them; a user or item without an interaction in a part is unknown to a model fitted on it.
+    rating and sums events). The parts of a split are Datasets over the same vocabularies, so that codes mean the
+    same in all of them; a user or item without an interaction in a part is unknown to a model fitted on it.
 
     Parameters
     ----------
@@ -325,7 +325,7 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hexadecimal hash of the typed columns in file order, the side tables, roles and cleaning; never of file bytes."""
+        """Hexadecimal hash of typed columns in file order, side tables, roles and cleaning; never of file bytes."""
         state: Any = hashlib.blake2b(digest_size=16)
 
         def add(label: str, payload: bytes | memoryview) -> None:

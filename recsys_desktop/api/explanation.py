@@ -35,7 +35,8 @@ class Contribution:
 class Counterfactual:
     """What would have to be different: without `removed` the list would begin with `instead`; verified by re-scoring.
 
-    removed: item codes of history entries. instead: the item code that would be first. verified: re-scoring confirmed it.
+    removed: item codes of history entries. instead: the item code that would be first. verified: re-scoring
+    confirmed it.
     """
 
     removed: tuple[int, ...]
@@ -47,8 +48,8 @@ class Counterfactual:
 class Explanation:
     """Why one item got its score for one person.
 
-    item: code. score: as `Recommender.score` gives it. base: the part that no contribution claims. contributions: largest
-    magnitude first. residual: score - base - sum of contributions; 0 (to rounding) where `additive`.
+    item: code. score: as `Recommender.score` gives it. base: the part that no contribution claims. contributions:
+    largest magnitude first. residual: score - base - sum of contributions; 0 (to rounding) where `additive`.
     additive: the parts add up to the score by construction. faithful_to_removal: taking a history entry away changes
     the score by its contribution. method: how the numbers came about, in a few words.
     """

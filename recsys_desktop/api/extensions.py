@@ -51,7 +51,8 @@ class MetricSpec:
 class ReaderSpec:
     """A file format.
 
-    extensions: lower-case file endings with their dot. sniff: how sure the reader is, 0 to 1, from path and first 64 KiB.
+    extensions: lower-case file endings with their dot. sniff: how sure the reader is, 0 to 1, from path and first 64
+    KiB.
     read: path and options to a table of text and numbers.
     """
 
@@ -83,7 +84,10 @@ class SplitterSpec:
 
 @dataclass(frozen=True)
 class PanelSpec:
-    """A page of the window. implementation: `"module:Class"` of a QWidget that takes `recsys_desktop.gui.public.Host`."""
+    """A page of the window.
+
+    implementation: `"module:Class"` of a QWidget that takes a `recsys_desktop.gui.public.Host`.
+    """
 
     id: str
     title: str

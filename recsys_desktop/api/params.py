@@ -42,8 +42,8 @@ def param(
 ) -> Any:
     """Declare one field of a `Params` class.
 
-    help: one sentence that says what raising or lowering it does. label: how a form names it. ge, gt, le, lt: the values
-    that are valid. tune: the values worth trying. advanced: shown folded away.
+    help: one sentence that says what raising or lowering it does. label: how a form names it. ge, gt, le, lt: the
+    values that are valid. tune: the values worth trying. advanced: shown folded away.
     """
     return Field(
         default=default,

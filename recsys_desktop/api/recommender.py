@@ -268,7 +268,8 @@ class Recommender(ABC):
         raise CannotServe(f"'{self.spec.id}' has no user embeddings")
 
     def similar_items(self, item: int, n: int = 10) -> tuple[Int32, Float32]:
-        """The n items most like `item` (code): int32 (m,) and similarities float32 (m,), m <= n, best first, never itself.
+        """The n items most like `item` (code): int32 (m,) and similarities float32 (m,), m <= n, best first, never
+        itself.
 
         By default the cosine of item embeddings.
         """
@@ -293,7 +294,8 @@ class Recommender(ABC):
     def updated(self, additions: Dataset) -> Self:
         """A new model that has taken in new interactions, people and items; this one stays as it is.
 
-        additions: only what is new. Its vocabularies begin with the model's and may go on; its features cover them whole.
+        additions: only what is new. Its vocabularies begin with the model's and may go on; its features cover them
+        whole.
 
         Raises
         ------

@@ -171,8 +171,8 @@ class _Reader:
         cls = spec.load()
         if node["state_version"] > cls.state_version:
             raise StateError(
-                f"the model was saved by a newer '{spec.id}' (state version {node['state_version']}, this one reads up to "
-                f"{cls.state_version}): update the plugin"
+                f"the model was saved by a newer '{spec.id}' (state version {node['state_version']}, this one reads "
+                f"up to {cls.state_version}): update the plugin"
             )
         try:
             model = cls(spec.params.parse(node["params"]))
