@@ -42,7 +42,8 @@ def test_every_shipped_plugin_is_an_entry_point() -> None:
 @pytest.mark.parametrize("entry", sorted(PROJECT["project"]["entry-points"]["recsys_desktop"].values()))
 def test_listing_a_plugin_imports_nothing_heavy(entry: str) -> None:
     code = (
-        f"import sys, importlib; plugin = importlib.import_module({entry!r}); specs = plugin.recsys_desktop_algorithms();"
+        f"import sys, importlib; plugin = importlib.import_module({entry!r}); "
+        "specs = plugin.recsys_desktop_algorithms();"
         "assert specs, 'the plugin brings nothing';"
         "heavy = {'torch', 'sklearn', 'numba', 'scipy', 'pandas', 'pyarrow', 'PySide6', 'sentence_transformers'};"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
