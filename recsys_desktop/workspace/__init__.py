@@ -1,0 +1,83 @@
+"""What is kept on disk: one SQLite database, artifacts that appear whole or not at all, settings, migrations."""
+
+from recsys_desktop.workspace.artifacts import CHECKSUMS_FILE
+from recsys_desktop.workspace.bundle import BUNDLE_SUFFIX, export_model, import_model
+from recsys_desktop.workspace.errors import (
+    ArtifactDamaged,
+    ArtifactExists,
+    BundleInvalid,
+    InvalidName,
+    NotWritable,
+    RecordNotFound,
+    WorkspaceBusy,
+    WorkspaceClosed,
+    WorkspaceDamaged,
+    WorkspaceError,
+    WorkspaceFull,
+    WorkspaceNeedsUpgrade,
+    WorkspaceNotFound,
+    WorkspaceReadOnly,
+    WorkspaceTooNew,
+    WorkspaceUnreadable,
+    storage_error,
+)
+from recsys_desktop.workspace.location import ENVIRONMENT_VARIABLE, workspace_folder
+from recsys_desktop.workspace.logs import configure_logging
+from recsys_desktop.workspace.records import (
+    INTERACTION_KINDS,
+    DatasetRecord,
+    EvaluationRecord,
+    InteractionKind,
+    InteractionRecord,
+    MetricRecord,
+    ModelRecord,
+    Recovery,
+    RunRecord,
+    RunState,
+    RunValue,
+    WorkspaceHealth,
+)
+from recsys_desktop.workspace.runlog import RunLog
+from recsys_desktop.workspace.store import Publication, Workspace
+
+__all__ = [
+    "BUNDLE_SUFFIX",
+    "CHECKSUMS_FILE",
+    "ENVIRONMENT_VARIABLE",
+    "INTERACTION_KINDS",
+    "ArtifactDamaged",
+    "ArtifactExists",
+    "BundleInvalid",
+    "DatasetRecord",
+    "EvaluationRecord",
+    "InteractionKind",
+    "InteractionRecord",
+    "InvalidName",
+    "MetricRecord",
+    "ModelRecord",
+    "NotWritable",
+    "Publication",
+    "RecordNotFound",
+    "Recovery",
+    "RunLog",
+    "RunRecord",
+    "RunState",
+    "RunValue",
+    "Workspace",
+    "WorkspaceBusy",
+    "WorkspaceClosed",
+    "WorkspaceDamaged",
+    "WorkspaceError",
+    "WorkspaceFull",
+    "WorkspaceHealth",
+    "WorkspaceNeedsUpgrade",
+    "WorkspaceNotFound",
+    "WorkspaceReadOnly",
+    "WorkspaceTooNew",
+    "WorkspaceUnreadable",
+    "configure_logging",
+    "export_model",
+    "import_model",
+    "storage_error",
+    "workspace_folder",
+]
