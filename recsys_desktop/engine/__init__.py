@@ -1,1 +1,113 @@
-"""The use cases, and the documented Python API."""
+"""The use cases, and the documented Python API: open an `Engine`, ask it, show the answer.
+
+    from recsys_desktop.engine import Engine, RecommendRequest, TrainRequest
+
+    with Engine.open() as engine:
+        data = engine.import_sample("movielens-small")
+        model = engine.train(TrainRequest("ease", data.name))
+        answer = engine.recommend(RecommendRequest(model.label, user="1"))
+
+Importing this package is light; the scientific libraries come with the first use case that needs them.
+"""
+
+import os as _os
+
+# Libraries that would look for updates or models on a network are told not to, before any of them is imported.
+_os.environ["HF_HUB_OFFLINE"] = "1"
+_os.environ["TRANSFORMERS_OFFLINE"] = "1"
+
+from recsys_desktop.engine.errors import (
+    Cancelled,
+    DoesNotFit,
+    EngineError,
+    Misuse,
+    ServingFailed,
+    TrainingFailed,
+    UnknownName,
+)
+from recsys_desktop.engine.facade import Engine
+from recsys_desktop.engine.plugins import PluginInfo, Registry
+from recsys_desktop.engine.requests import (
+    EvaluateRequest,
+    ExplainRequest,
+    HistoryEntry,
+    ImportRequest,
+    InspectRequest,
+    RecommendRequest,
+    TrainRequest,
+)
+from recsys_desktop.engine.results import (
+    Check,
+    ColumnGuess,
+    Comparison,
+    ComparisonRow,
+    CounterfactualView,
+    ExplanationPart,
+    ExplanationView,
+    Figure,
+    FileInspection,
+    FilterColumn,
+    Finding,
+    ForecastAnswer,
+    HistoryItem,
+    Inspection,
+    ItemMatch,
+    MetricColumn,
+    Person,
+    Phrase,
+    Recommendation,
+    RecommendationList,
+    Sample,
+    SimilarItem,
+    UserMatch,
+    WrittenLists,
+    WrittenPredictions,
+)
+from recsys_desktop.engine.runs import EngineRun, LogEntry
+
+__all__ = [
+    "Cancelled",
+    "Check",
+    "ColumnGuess",
+    "Comparison",
+    "ComparisonRow",
+    "CounterfactualView",
+    "DoesNotFit",
+    "Engine",
+    "EngineError",
+    "EngineRun",
+    "EvaluateRequest",
+    "ExplainRequest",
+    "ExplanationPart",
+    "ExplanationView",
+    "Figure",
+    "FileInspection",
+    "FilterColumn",
+    "Finding",
+    "ForecastAnswer",
+    "HistoryEntry",
+    "HistoryItem",
+    "ImportRequest",
+    "InspectRequest",
+    "Inspection",
+    "ItemMatch",
+    "LogEntry",
+    "MetricColumn",
+    "Misuse",
+    "Person",
+    "Phrase",
+    "PluginInfo",
+    "RecommendRequest",
+    "Recommendation",
+    "RecommendationList",
+    "Registry",
+    "Sample",
+    "ServingFailed",
+    "SimilarItem",
+    "TrainRequest",
+    "TrainingFailed",
+    "UnknownName",
+    "UserMatch",
+    "WrittenLists",
+    "WrittenPredictions",
+]
