@@ -8,7 +8,7 @@ from PySide6.QtCore import QByteArray, QRectF, Qt
 from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
 from PySide6.QtSvg import QSvgRenderer
 
-from recsys_desktop.gui.theme import theme
+from recsys_desktop.gui.theme import LIGHT, theme
 from recsys_desktop.resources_path import resource_path
 
 _PIXEL_RATIOS = (1.0, 1.5, 2.0, 3.0)
@@ -62,5 +62,5 @@ def application_icon() -> QIcon:
     """Return the icon of the application, for the window and the task bar."""
     result = QIcon()
     for size in (16, 32, 64, 128):
-        result.addPixmap(_drawn("application", "#ffffff", size, 1.0))
+        result.addPixmap(_drawn("application", LIGHT.surface, size, 1.0))
     return result

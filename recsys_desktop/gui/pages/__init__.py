@@ -1,1 +1,1 @@
-"""The pages of the window."""
+"""The pages of the window, one module each; imported when first shown."""

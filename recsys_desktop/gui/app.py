@@ -1,0 +1,61 @@
+"""Start the window: the application object, the theme, the last resort for errors, the event loop."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from pathlib import Path
+from types import TracebackType
+
+from PySide6.QtWidgets import QApplication
+
+from recsys_desktop.gui.session import Session
+from recsys_desktop.gui.theme import theme
+from recsys_desktop.gui.window import MainWindow
+
+logger = logging.getLogger(__name__)
+
+
+def create_window(workspace: Path | None) -> tuple[QApplication, MainWindow]:
+    """Return the application and its window, not yet shown.
+
+    ``workspace`` is the folder to work in; None means the default one, which opening the session finds.
+    """
+    application = QApplication.instance()
+    if not isinstance(application, QApplication):
+        application = QApplication(sys.argv[:1])
+        application.setApplicationName("RecSys Desktop")
+        application.setOrganizationName("RecSys Desktop")
+    theme().install(application)
+    return application, MainWindow(Session(workspace))
+
+
+def run_window(workspace_path: Path | None = None) -> int:
+    """Open the window and return when it is closed; the result is the exit code of the process."""
+    if sys.platform == "win32":
+        # Imported after Qt, torch can fail to load its libraries on Windows.
+        import torch  # noqa: F401
+    application, window = create_window(workspace_path)
+    _show_unexpected_errors_in(window)
+    window.show()
+    return application.exec()
+
+
+def _show_unexpected_errors_in(window: MainWindow) -> None:
+    """Log an error that nobody caught and say so in the window; the application goes on."""
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            window.close()
+            return
+        logger.critical("Unexpected error", exc_info=(kind, error, trace))
+        last = traceback.extract_tb(trace)[-1] if trace is not None else None
+        where = f"{kind.__name__} in {Path(last.filename).name}, line {last.lineno}" if last else kind.__name__
+        window.show_error(
+            f"Something unexpected happened: {error}",
+            where,
+            "Your data and models are safe. The details are in the log.",
+        )
+
+    sys.excepthook = hook

@@ -1,0 +1,141 @@
+"""The recommendation card: rank, title, attributes, reason, confidence, and the person's answer to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QKeyEvent, QMouseEvent
+from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
+
+from recsys_desktop.gui import formats
+from recsys_desktop.gui.widgets.bar import Bar
+from recsys_desktop.gui.widgets.buttons import IconButton, Stars
+from recsys_desktop.gui.widgets.labels import ElidedLabel, Paragraph, Tag, Tone, restyle, text_label
+
+
+@dataclass(frozen=True, slots=True)
+class RecommendationView:
+    """What a card shows of one recommended item.
+
+    ``reason`` is a sentence; the texts in ``reason_names`` that occur in it are set in bold. ``confidence`` is a
+    calibrated probability, or None, which is shown as a dash.
+    """
+
+    rank: int
+    title: str
+    attributes: str
+    reason: str = ""
+    reason_names: tuple[str, ...] = ()
+    chips: tuple[str, ...] = ()
+    confidence: float | None = None
+    score: float | None = None
+    rating_scale: tuple[float, float, float] | None = None
+
+
+def emphasised(sentence: str, names: Sequence[str]) -> str:
+    """Return the sentence as HTML with the names in bold; whatever came from data is escaped."""
+    marked = escape(sentence)
+    for name in sorted(set(names), key=len, reverse=True):
+        if name:
+            marked = marked.replace(escape(name), f"<b>{escape(name)}</b>")
+    return marked
+
+
+class RecommendationCard(QFrame):
+    """One recommendation: ``chosen`` when it is clicked, ``rated`` and ``dismissed`` for an answer."""
+
+    chosen = Signal()
+    rated = Signal(float)
+    dismissed = Signal()
+
+    def __init__(self, view: RecommendationView, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.view = view
+        self.setProperty("recommendation", "true")
+        self.setProperty("selected", "false")
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Maximum)
+        self.setAccessibleName(f"{view.rank}. {view.title}")
+        self.setAccessibleDescription(view.reason)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(14, 10, 13, 10)
+        layout.setSpacing(6)
+        rank = text_label(str(view.rank), "muted")
+        rank.setFixedWidth(20)
+        rank.setAlignment(Qt.AlignmentFlag.AlignTop)
+        rank.setContentsMargins(0, 8, 0, 0)
+        layout.addWidget(rank)
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(12)
+        grid.setVerticalSpacing(3)
+        grid.setColumnStretch(0, 1)
+        grid.addWidget(ElidedLabel(view.title, "item-title"), 0, 0)
+        grid.addWidget(ElidedLabel(view.attributes, "muted"), 1, 0)
+        grid.addLayout(self._certainty(), 0, 1, 2, 1)
+        grid.addLayout(self._foot(), 2, 0, 1, 2)
+        grid.setRowMinimumHeight(2, 26)
+        layout.addLayout(grid, 1)
+
+    def _certainty(self) -> QVBoxLayout:
+        box = QVBoxLayout()
+        box.setSpacing(6)
+        confidence = self.view.confidence
+        known = text_label(formats.percent(confidence) if confidence is not None else formats.DASH, "strong")
+        known.setAlignment(Qt.AlignmentFlag.AlignRight)
+        known.setToolTip(
+            "How often recommendations scored like this one were chosen in held-out data"
+            if confidence is not None
+            else "This model has no calibrated confidence"
+        )
+        box.addStretch(1)
+        box.addWidget(known)
+        bar = Bar("Confidence", confidence)
+        bar.setFixedWidth(92)
+        box.addWidget(bar, alignment=Qt.AlignmentFlag.AlignRight)
+        box.addStretch(1)
+        return box
+
+    def _foot(self) -> QHBoxLayout:
+        foot = QHBoxLayout()
+        foot.setSpacing(10)
+        reason = Paragraph()
+        reason.set_html(emphasised(self.view.reason, self.view.reason_names))
+        reason.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        foot.addWidget(reason, 1)
+        for text in self.view.chips:
+            foot.addWidget(Tag(text, Tone.ACCENT))
+        if self.view.rating_scale is not None:
+            self.stars = Stars(self.view.rating_scale)
+            self.stars.rated.connect(self.rated)
+            foot.addWidget(self.stars)
+        self.dismiss_button = IconButton("close", f"Do not show {self.view.title}", 13)
+        self.dismiss_button.clicked.connect(self.dismissed)
+        foot.addWidget(self.dismiss_button)
+        return foot
+
+    def set_selected(self, selected: bool) -> None:
+        """Show whether this is the recommendation that is explained."""
+        value = "true" if selected else "false"
+        if self.property("selected") != value:
+            self.setProperty("selected", value)
+            restyle(self)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802 - Qt's name
+        super().mousePressEvent(event)
+        self.setFocus(Qt.FocusReason.MouseFocusReason)
+        self.chosen.emit()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space):
+            self.chosen.emit()
+        elif event.key() == Qt.Key.Key_Down:
+            self.focusNextChild()
+        elif event.key() == Qt.Key.Key_Up:
+            self.focusPreviousChild()
+        elif event.key() == Qt.Key.Key_Delete:
+            self.dismissed.emit()
+        else:
+            super().keyPressEvent(event)
