@@ -1,0 +1,212 @@
+"""How sure a figure is: bootstrap intervals over users, paired differences between models, correction for many models.
+
+Users, not interactions, are resampled: what one person does is not independent. Sources: Efron and Tibshirani, An
+Introduction to the Bootstrap (1993), chapters 13 and 16; Sakai, Evaluating evaluation metrics based on the bootstrap,
+SIGIR (2006); Holm, A simple sequentially rejective multiple test procedure (1979).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from recsys_desktop.api import InvalidData
+
+Float64: TypeAlias = npt.NDArray[np.float64]
+
+RESAMPLES = 2000
+_DRAWS_AT_ONCE = 2_000_000
+
+
+class Interval(NamedTuple):
+    """A figure with its interval; low and high are NaN where fewer than two users have a value."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Difference(NamedTuple):
+    """How much one model is above another, over the same users.
+
+    value: mean of the paired differences. low, high: its percentile interval. p_value: two-sided, of no difference.
+    effect_size: mean over standard deviation of the paired differences (Cohen's d_z); 0 where no user differs.
+    n_users: users that have a value from both.
+    """
+
+    value: float
+    low: float
+    high: float
+    p_value: float
+    effect_size: float
+    n_users: int
+
+
+def resampled_means(values: Float64, resamples: int = RESAMPLES, seed: int = 0) -> Float64:
+    """Means over users drawn with replacement, the same draws for every column.
+
+    values: float64 (n, m), n users by m figures, finite. Returns float64 (resamples, m). The same n, resamples and seed
+    give the same draws, so results of separate calls are paired too.
+    """
+    n = len(values)
+    out = np.empty((resamples, values.shape[1]))
+    generator = np.random.default_rng(seed)
+    step = max(1, _DRAWS_AT_ONCE // max(n, 1))
+    for begin in range(0, resamples, step):
+        size = min(step, resamples - begin)
+        drawn = generator.integers(n, size=(size, n), dtype=np.int32).astype(np.int64)
+        drawn += np.arange(size)[:, None] * n
+        times = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
+        out[begin : begin + size] = times @ values / n
+    return out
+
+
+def bootstrap_interval(
+    values: npt.NDArray[Any],
+    weights: npt.NDArray[Any] | None = None,
+    transform: Callable[[Any], Any] | None = None,
+    *,
+    level: float = 0.95,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Interval:
+    """Percentile interval of the mean over users.
+
+    values: float (n,), one figure a user; users with NaN take no part. weights: float (n,), makes it the weighted mean
+    Σ w v / Σ w. transform: applied to that mean. The RMSE over all pairs has values = mean squared error of each user,
+    weights = their pairs, transform = np.sqrt.
+
+    Raises
+    ------
+    InvalidData: weights has another length, or level is not between 0 and 1.
+    """
+    if not 0 < level < 1:
+        raise InvalidData(f"the level of an interval lies between 0 and 1, not at {level}")
+    kept = ~np.isnan(values)
+    figures = np.asarray(values, dtype=np.float64)[kept]
+    if weights is None:
+        share = np.ones(len(figures))
+    elif len(weights) != len(values):
+        raise InvalidData(f"there are {len(weights)} weights for {len(values)} users")
+    else:
+        share = np.asarray(weights, dtype=np.float64)[kept]
+    if not len(figures):
+        return Interval(float("nan"), float("nan"), float("nan"))
+    change = transform if transform is not None else np.asarray
+    value = float(change(figures @ share / share.sum()))
+    if len(figures) < 2:
+        return Interval(value, float("nan"), float("nan"))
+    means = resampled_means(np.column_stack((figures * share, share)), resamples, seed)
+    low, high = np.quantile(change(means[:, 0] / means[:, 1]), [(1 - level) / 2, (1 + level) / 2])
+    return Interval(value, float(low), float(high))
+
+
+def paired_difference(
+    first: npt.NDArray[Any],
+    second: npt.NDArray[Any],
+    *,
+    level: float = 0.95,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Difference:
+    """How much `first` is above `second`; both float (n,), one figure for each of the same users, NaN pairs left out.
+
+    The p-value is twice the smaller share of resampled differences on one side of 0, each share with one resample added
+    to it (Davison and Hinkley, Bootstrap Methods and their Application (1997), section 4.4), at most 1.
+
+    Raises
+    ------
+    InvalidData: the vectors have different lengths.
+    """
+    if len(first) != len(second):
+        raise InvalidData(f"{len(first)} and {len(second)} users cannot be paired")
+    differences = np.asarray(first, dtype=np.float64) - second
+    differences = differences[~np.isnan(differences)]
+    n = len(differences)
+    if n < 2:
+        value = float(differences[0]) if n else float("nan")
+        return Difference(value, float("nan"), float("nan"), 1.0, float("nan"), n)
+    value = float(differences.mean())
+    means = resampled_means(differences[:, None], resamples, seed)[:, 0]
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    below, above = int((means <= 0).sum()), int((means >= 0).sum())
+    p_value = min(1.0, 2 * (min(below, above) + 1) / (resamples + 1))
+    spread = float(differences.std(ddof=1))
+    effect = value / spread if spread > 0 else float(np.sign(value)) * float("inf") if value else 0.0
+    return Difference(value, float(low), float(high), p_value, effect, n)
+
+
+def holm(p_values: npt.NDArray[Any]) -> Float64:
+    """Holm's step-down adjustment: p-values that may be compared with one level, float64 (m,) in given order."""
+    raw = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(raw, kind="stable")
+    steps = np.maximum.accumulate(raw[order] * np.arange(len(raw), 0, -1))
+    out = np.empty(len(raw))
+    out[order] = np.minimum(steps, 1.0)
+    return out
+
+
+class Against(NamedTuple):
+    """One model against the best: `best` minus the model, its p-value after Holm's correction, and the verdict.
+
+    indistinguishable: the corrected p-value does not rule out that they are equal.
+    """
+
+    difference: Difference
+    corrected_p_value: float
+    indistinguishable: bool
+
+
+def best_model(vectors: Mapping[str, npt.NDArray[Any]], larger_is_better: bool = True) -> str:
+    """The model with the best mean over users; the first where several share it, "" where none has a figure."""
+    sign = 1.0 if larger_is_better else -1.0
+    best, best_mean = "", -np.inf
+    for name, values in vectors.items():
+        judged = values[~np.isnan(values)]
+        if len(judged) and (mean := sign * float(judged.mean())) > best_mean:
+            best, best_mean = name, mean
+    return best
+
+
+def against_best(
+    vectors: Mapping[str, npt.NDArray[Any]],
+    larger_is_better: bool = True,
+    *,
+    alpha: float = 0.05,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> dict[str, Against]:
+    """Every other model against the best one, corrected together.
+
+    vectors: model name -> float (n,), one figure for each of the same users. alpha: the level of the verdict.
+    """
+    best = best_model(vectors, larger_is_better)
+    others = [name for name in vectors if name != best]
+    if not best or not others:
+        return {}
+    found = [
+        paired_difference(vectors[best], vectors[name], level=1 - alpha, resamples=resamples, seed=seed)
+        for name in others
+    ]
+    corrected = holm(np.array([difference.p_value for difference in found]))
+    return {
+        name: Against(difference, float(p_value), bool(p_value > alpha))
+        for name, difference, p_value in zip(others, found, corrected, strict=True)
+    }
+
+
+def indistinguishable_from_best(
+    vectors: Mapping[str, npt.NDArray[Any]],
+    larger_is_better: bool = True,
+    *,
+    alpha: float = 0.05,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> list[str]:
+    """The best model and those that cannot be told from it, in the order given. Arguments as `against_best`."""
+    best = best_model(vectors, larger_is_better)
+    verdicts = against_best(vectors, larger_is_better, alpha=alpha, resamples=resamples, seed=seed)
+    return [name for name in vectors if name == best or (name in verdicts and verdicts[name].indistinguishable)]
