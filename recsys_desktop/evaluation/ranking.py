@@ -96,7 +96,7 @@ def hit_rate(judgement: Judgement) -> Float64:
 
     Source: Deshpande and Karypis, Item-based top-N recommendation algorithms, ACM TOIS 22 (2004).
     """
-    hit: npt.NDArray[np.bool_] = judgement.hits.any(axis=1)
+    hit = np.asarray(judgement.hits.any(axis=1))
     return _where_judged(judgement, hit.astype(np.float64))
 
 
