@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from enum import Enum
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Qt, QThread, QTimer, Signal, Slot
 
-from recsys_desktop.api.run import RunContext
+if TYPE_CHECKING:
+    from recsys_desktop.gui.job_run import JobRun, LoggedStep
 
 logger = logging.getLogger(__name__)
 
 # OpenBLAS overflows the 512 KB that macOS gives a secondary thread.
 STACK_BYTES = 8 * 1024 * 1024
 NOTIFICATION_INTERVAL_MS = 50
+PULSE_INTERVAL_MS = 250
 
 JobFunction = Callable[[Any, Any], Any]
 
@@ -49,87 +49,11 @@ class JobState(Enum):
         return self in {JobState.DONE, JobState.FAILED, JobState.CANCELLED}
 
 
-class JobRun(RunContext):
-    """The run context of a job: the worker thread writes into it, the window reads batches from it.
-
-    Every value is kept until the window takes it. The window is notified at most twenty times a second.
-    """
-
-    def __init__(
-        self,
-        notify: Callable[[], None],
-        *,
-        seed: int = 42,
-        threads: int | None = None,
-        device: str = "auto",
-        checkpoints: Path | None = None,
-    ) -> None:
-        super().__init__(seed, threads=threads, device=device, checkpoints=checkpoints)
-        self._notify = notify
-        self._lock = threading.Lock()
-        self._progress: list[tuple[float, str]] = []
-        self._values: list[tuple[int, dict[str, float]]] = []
-        self._window_is_listening = True
-        self._stop = threading.Event()
-        self._cancel = threading.Event()
-
-    @property
-    def should_stop(self) -> bool:
-        """Whether the person asked to stop, either to keep what there is or to discard it."""
-        return self._stop.is_set()
-
-    @property
-    def cancelled(self) -> bool:
-        """Whether the person asked to discard the result."""
-        return self._cancel.is_set()
-
-    def stop(self) -> None:
-        """Ask the run to end early and keep the best result so far."""
-        self._stop.set()
-
-    def cancel(self) -> None:
-        """Ask the run to end and discard its result."""
-        self._cancel.set()
-        self._stop.set()
-
-    def progress(self, fraction: float, text: str = "") -> None:
-        """Say how much is done, 0 to 1, and what is being done."""
-        with self._lock:
-            self._progress.append((float(fraction), text))
-        self._wake_window()
-
-    def log(self, step: int, **values: float) -> None:
-        """Record values of one step, for example ``log(3, loss=0.41)``; none is lost."""
-        with self._lock:
-            self._values.append((int(step), dict(values)))
-        self._wake_window()
-
-    def _wake_window(self) -> None:
-        with self._lock:
-            wake, self._window_is_listening = self._window_is_listening, False
-        if wake:
-            self._notify()
-
-    def take(self) -> tuple[list[tuple[float, str]], list[tuple[int, dict[str, float]]]]:
-        """Return and clear what was said since the last call: progress, and logged values, in order."""
-        with self._lock:
-            progress, self._progress = self._progress, []
-            values, self._values = self._values, []
-        return progress, values
-
-    def listen(self) -> bool:
-        """Ask to be notified of the next value; false when something is waiting already."""
-        with self._lock:
-            if self._progress or self._values:
-                return False
-            self._window_is_listening = True
-            return True
-
-
 class Job(QObject):
     """One request given to the ``JobManager``: what it is, how far it is, and how it ended.
 
-    ``updated`` is emitted at most twenty times a second while it runs; ``values`` then holds every logged step so far.
+    ``updated`` is emitted at most twenty times a second when it said something, and four times a second while it is
+    silent, so that its clock goes on; ``values`` holds every logged step so far.
     Exactly one of ``done``, ``failed`` and ``cancelled`` is emitted, followed by ``over``.
     """
 
@@ -151,6 +75,9 @@ class Job(QObject):
         key: str | None,
         context: Mapping[str, Any],
     ) -> None:
+        # The contract, which the run context belongs to, is imported with the first job and not with the window.
+        from recsys_desktop.gui.job_run import JobRun
+
         super().__init__(manager)
         self.title = title
         self.lane = lane
@@ -160,11 +87,11 @@ class Job(QObject):
         self.state = JobState.WAITING
         self.fraction = 0.0
         self.text = ""
-        self.values: list[tuple[int, dict[str, float]]] = []
+        self.values: list[LoggedStep] = []
         self.result: Any = None
         self.error: BaseException | None = None
         self.keeps_result = True
-        self.run = JobRun(self._said_something.emit, **context)
+        self.run: JobRun = JobRun(self._said_something.emit, **context)
         self._manager = manager
         self._started_at: float | None = None
         self._ended_at: float | None = None
@@ -173,6 +100,9 @@ class Job(QObject):
         self._quiet.setInterval(NOTIFICATION_INTERVAL_MS)
         self._quiet.timeout.connect(self._listen)
         self._said_something.connect(self._collect, Qt.ConnectionType.QueuedConnection)
+        self._pulse = QTimer(self)
+        self._pulse.setInterval(PULSE_INTERVAL_MS)
+        self._pulse.timeout.connect(self._beat)
 
     @property
     def seconds(self) -> float:
@@ -200,7 +130,9 @@ class Job(QObject):
         """Change the state; called by the manager alone."""
         if state is JobState.RUNNING:
             self._started_at = time.monotonic()
+            self._pulse.start()
         if state.is_over:
+            self._pulse.stop()
             self._ended_at = time.monotonic()
         self.state = state
         self.state_changed.emit()
@@ -221,6 +153,11 @@ class Job(QObject):
     def _listen(self) -> None:
         if not self.state.is_over and not self.run.listen():
             self._collect()
+
+    @Slot()
+    def _beat(self) -> None:
+        self.run.flush()
+        self.updated.emit()
 
     def _take(self) -> None:
         progress, values = self.run.take()

@@ -60,7 +60,8 @@ class StatusBar(QFrame):
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
         super().showEvent(event)
-        self._show_machine()
+        # Not before the first frame is on screen: psutil takes a while to import.
+        QTimer.singleShot(50, self, self._show_machine)
         self._memory_timer.start()
 
     def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802 - Qt's name

@@ -11,8 +11,8 @@ import pytest
 from PySide6.QtCore import QPoint, QSortFilterProxyModel, Qt
 from PySide6.QtGui import QGuiApplication
 
-from recsys_desktop.gui.widgets import Cell, Column, DataTable, Tone
-from recsys_desktop.gui.widgets.table import sorted_order, table_text
+from recsys_desktop.gui.widgets.labels import Tone
+from recsys_desktop.gui.widgets.table import Cell, Column, DataTable, sorted_order, table_text
 
 
 def _table(qtbot, **more: object) -> DataTable:
