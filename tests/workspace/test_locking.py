@@ -51,7 +51,9 @@ def test_second_process_is_told_who_has_it_and_gets_it_afterwards(
     Workspace.open(folder).close()
 
 
-def test_reading_works_beside_an_open_writer_and_sees_what_it_commits(workspace: Workspace, folder: Path, publish) -> None:  # type: ignore[no-untyped-def]
+def test_reading_works_beside_an_open_writer_and_sees_what_it_commits(
+    workspace: Workspace, folder: Path, publish
+) -> None:  # type: ignore[no-untyped-def]
     with Workspace.open(folder, mode="read") as reader:
         assert reader.models() == []
         record = publish(workspace)
@@ -115,6 +117,8 @@ if child == 0:
         workspace.models()
     except WorkspaceClosed:
         os.write(writer, b"refused")
+    os.close(1)  # or whoever reads the parent's output would wait for the child
+    os.close(2)
     time.sleep(30)
     os._exit(0)
 print(child, os.read(reader, 10).decode(), flush=True)
@@ -132,6 +136,7 @@ os._exit(0)
     try:
         assert said == "refused"
         Workspace.open(folder).close()
+        os.kill(int(child), 0)  # it still lives
     finally:
         os.kill(int(child), signal.SIGKILL)
 

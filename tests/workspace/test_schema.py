@@ -176,7 +176,7 @@ def test_database_cut_in_half_is_found(workspace: Workspace, folder: Path) -> No
     database = folder / "workspace.sqlite"
     content = database.read_bytes()
     database.write_bytes(content[: len(content) // 2])
-    with pytest.raises(WorkspaceDamaged, match="workspace.sqlite"), Workspace.open(folder) as reopened:
+    with pytest.raises(WorkspaceDamaged, match=r"workspace\.sqlite"), Workspace.open(folder) as reopened:
         reopened.start_run("train", {})
         reopened.models()
 
