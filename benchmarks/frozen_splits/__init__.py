@@ -46,7 +46,7 @@ def movielens_small() -> Dataset:
     ------
     InvalidData: ratings.csv is not the file that the frozen splits were made for.
     """
-    content = (MOVIELENS / "ratings.csv").read_bytes()
+    content = (MOVIELENS / "ratings.csv").read_bytes().replace(b"\r\n", b"\n")
     if hashlib.sha256(content).hexdigest() != _hashes()["ratings_sha256"]:
         raise InvalidData(f"{MOVIELENS / 'ratings.csv'} is not the file that the frozen splits were made for")
     ratings = pd.read_csv(MOVIELENS / "ratings.csv", dtype={"userId": str, "movieId": str})

@@ -115,7 +115,8 @@ def paired_difference(
     """How much `first` is above `second`; both float (n,), one figure for each of the same users, NaN pairs left out.
 
     The p-value is twice the smaller share of resampled differences on one side of 0, each share with one resample added
-    to it (Davison and Hinkley, Bootstrap Methods and their Application (1997), section 4.4), at most 1.
+    to it (Davison and Hinkley, Bootstrap Methods and their Application (1997), section 4.4), at most 1. One user proves
+    nothing (1), and nobody is no comparison (NaN).
 
     Raises
     ------
@@ -126,9 +127,11 @@ def paired_difference(
     differences = np.asarray(first, dtype=np.float64) - second
     differences = differences[~np.isnan(differences)]
     n = len(differences)
-    if n < 2:
-        value = float(differences[0]) if n else float("nan")
-        return Difference(value, float("nan"), float("nan"), 1.0, float("nan"), n)
+    nan = float("nan")
+    if n == 0:
+        return Difference(nan, nan, nan, nan, nan, 0)
+    if n == 1:
+        return Difference(float(differences[0]), nan, nan, 1.0, nan, 1)
     value = float(differences.mean())
     means = resampled_means(differences[:, None], resamples, seed)[:, 0]
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
@@ -181,20 +184,23 @@ def against_best(
 ) -> dict[str, Against]:
     """Every other model against the best one, corrected together.
 
-    vectors: model name -> float (n,), one figure for each of the same users. alpha: the level of the verdict.
+    vectors: model name -> float (n,), one figure for each of the same users; a model that shares no user with the best
+    is left out.
+    alpha: the level of the verdict.
     """
     best = best_model(vectors, larger_is_better)
     others = [name for name in vectors if name != best]
-    if not best or not others:
+    if not best:
         return {}
     found = [
         paired_difference(vectors[best], vectors[name], level=1 - alpha, resamples=resamples, seed=seed)
         for name in others
     ]
-    corrected = holm(np.array([difference.p_value for difference in found]))
+    compared = [(name, difference) for name, difference in zip(others, found, strict=True) if difference.n_users]
+    corrected = holm(np.array([difference.p_value for _, difference in compared]))
     return {
         name: Against(difference, float(p_value), bool(p_value > alpha))
-        for name, difference, p_value in zip(others, found, corrected, strict=True)
+        for (name, difference), p_value in zip(compared, corrected, strict=True)
     }
 
 
