@@ -144,7 +144,7 @@ class Engine:
 
     def dataset_record(self, reference: str) -> DatasetRecord:
         """The record of a data set by name or fingerprint. Raises `RecordNotFound`, which lists what there is."""
-        return self.workspace.dataset(reference)
+        return self.workspace.resolve_dataset(reference)
 
     def dataset(self, reference: str) -> Dataset:
         """The data set itself, by name or fingerprint; loaded once, the last few stay in memory."""
@@ -160,7 +160,7 @@ class Engine:
 
     def import_report(self, reference: str) -> Mapping[str, Any]:
         """The cleaning report that was written when the data set was imported, as plain data."""
-        return dict(self.workspace.dataset(reference).extra.get("report", {}))
+        return dict(self.workspace.resolve_dataset(reference).extra.get("report", {}))
 
     def split(self, reference: str, splitter: str, params: Mapping[str, Any] | None = None, seed: int = 42) -> Split:
         """Divide a data set by a splitter's id.
@@ -221,7 +221,7 @@ class Engine:
 
     def models(self, name: str | None = None) -> list[ModelRecord]:
         """The saved versions, newest first; those of one name where given."""
-        return [record for record in self.workspace.models() if name is None or record.name == name]
+        return self.workspace.models(name)
 
     def model_record(self, reference: str) -> ModelRecord:
         """The record of a model by name (its active version), `name@version` or id. Raises `RecordNotFound`."""
@@ -242,13 +242,13 @@ class Engine:
         """Delete a version; returns what its record was."""
         return self._session.delete_model(reference)
 
-    def export_model(self, reference: str, path: Path, include_users: bool = True) -> Path:
-        """Write a version as one file that another workspace can import. include_users: with the user ids."""
-        return self._session.export_model(reference, path, include_users)
+    def export_model(self, reference: str, path: Path) -> Path:
+        """Write a version as one file that another workspace can import; returns the file's path."""
+        return self._session.export_model(reference, Path(path))
 
     def import_model(self, path: Path) -> ModelRecord:
         """Take in a file written by `export_model` as the next version of its name."""
-        return self._session.import_model(path)
+        return self._session.import_model(Path(path))
 
     # Evaluation
 

@@ -16,6 +16,8 @@ import numpy as np
 def plain(value: Any) -> Any:
     """`value` as JSON-able data: dataclasses and named tuples become dicts, arrays lists, paths text, NaN None."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        if not isinstance(value, PlainData) and hasattr(value, "to_dict"):
+            return plain(value.to_dict())
         return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value) if field.repr}
     if isinstance(value, Enum):
         return plain(value.value)
@@ -37,6 +39,8 @@ def plain(value: Any) -> Any:
         return plain(value._asdict())
     if isinstance(value, list | tuple | set | frozenset):
         return [plain(part) for part in value]
+    if hasattr(value, "to_dict"):
+        return plain(value.to_dict())
     raise TypeError(f"a {type(value).__name__} has no plain form")
 
 

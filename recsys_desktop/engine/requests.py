@@ -18,15 +18,17 @@ HistoryEntry: TypeAlias = tuple[str, float | None, int | None]
 class InspectRequest(PlainData):
     """Look at files without importing them.
 
-    files: the files of one data set; which of them holds interactions is guessed. roles: column -> role, corrections of
-    the guess. options: layout corrections: reader (id), encoding, delimiter, header (bool), decimal, quote.
-    preview_rows: rows of each file to show.
+    files: the files of one data set; which of them hold interactions, items or users is guessed. roles: column -> role,
+    corrections of the guess, for every file that has the column. options: corrections of the layout (see `ReadOptions`
+    of the data room: reader, encoding, delimiter, header, decimal, quoting), for every file. cleaning: as
+    `ImportRequest`. build: also read the files whole, for the report and the statistics.
     """
 
     files: Sequence[Path]
     roles: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
-    preview_rows: int = 50
+    cleaning: Mapping[str, Any] = field(default_factory=dict)
+    build: bool = True
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,15 @@ class ImportRequest(PlainData):
     """Bring files into the workspace as a data set.
 
     interactions: one or more files of one layout. items, users: side tables. roles, options: as in `InspectRequest`.
-    cleaning: options of the data room's cleaning (minimum and maximum rating, ...); its defaults where absent.
+    file_options: path -> options for that file alone, over `options`. cleaning: options of the data room's cleaning
+    (see its `CleaningOptions`); its defaults where absent.
     """
 
     interactions: Sequence[Path]
     name: str
-    items: Path | None = None
-    users: Path | None = None
+    items: Sequence[Path] = ()
+    users: Sequence[Path] = ()
+    file_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     roles: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     cleaning: Mapping[str, Any] = field(default_factory=dict)
@@ -81,10 +85,11 @@ class EvaluateRequest(PlainData):
     train: Path | None = None
     test: Path | None = None
     valid: Path | None = None
-    items: Path | None = None
-    users: Path | None = None
+    items: Sequence[Path] = ()
+    users: Sequence[Path] = ()
     roles: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    cleaning: Mapping[str, Any] = field(default_factory=dict)
     params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     metrics: Sequence[str] = ()
     seed: int = 42

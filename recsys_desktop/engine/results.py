@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from recsys_desktop.api.forecast import Forecast
 from recsys_desktop.engine.plain import PlainData
+
+if TYPE_CHECKING:
+    from recsys_desktop.data import DatasetStatistics, FileInspection, ImportReport
 
 
 @dataclass(frozen=True)
@@ -40,54 +43,18 @@ class Sample(PlainData):
 
 
 @dataclass(frozen=True)
-class ColumnGuess(PlainData):
-    """One column of a file: its name, the role it seems to have, and why; `examples` are its first values."""
-
-    name: str
-    role: str
-    reason: str = ""
-    examples: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Finding(PlainData):
-    """One thing found in the data. state: "ok", "warning" or "error"; lines: first line numbers concerned."""
-
-    state: str
-    text: str
-    count: int = 0
-    lines: tuple[int, ...] = ()
-    file: Path | None = None
-
-
-@dataclass(frozen=True)
-class FileInspection(PlainData):
-    """One file as it will be read.
-
-    kind: "interactions", "items" or "users". reader: id. layout: encoding, delimiter, header, ... in words.
-    preview: the first rows as text, in column order. n_rows: rows of the whole file, None where it was not counted.
-    """
-
-    path: Path
-    kind: str
-    reader: str
-    layout: Mapping[str, Any]
-    columns: tuple[ColumnGuess, ...]
-    preview: tuple[tuple[str, ...], ...]
-    n_rows: int | None = None
-
-
-@dataclass(frozen=True)
 class Inspection(PlainData):
-    """What `inspect` found: the files, the checks, and the statistics of the data as it would be imported.
+    """What `inspect` found: each file as it would be read, and what importing all of them would give.
 
-    statistics: `recsys_desktop.data` DatasetStatistics, or None where the files do not make a data set (the findings
-    say why).
+    files: `recsys_desktop.data.FileInspection` of each. report: the `ImportReport` that an import would write, with its
+    check list. statistics: `DatasetStatistics` of the data as it would be. Both are None where the files do not make a
+    data set; `problem` then says why. name: a name for the data, from the file names.
     """
 
     files: tuple[FileInspection, ...]
-    findings: tuple[Finding, ...]
-    statistics: Any = None
+    report: ImportReport | None = None
+    statistics: DatasetStatistics | None = None
+    problem: str = ""
     name: str = ""
 
 

@@ -117,6 +117,10 @@ class EngineRun(RunContext):
                 self._entries.append(entry)
         self._notify()
 
+    def threads_or(self, default: int) -> int:
+        """The number of threads that this run was given, or `default` where it was given none."""
+        return default if self._explicit_threads is None else self._explicit_threads
+
     def record_with(self, recorder: Callable[[LogEntry], None] | None) -> None:
         """Have every log entry given to `recorder` too, at once and on the run's own thread."""
         self._recorder = recorder

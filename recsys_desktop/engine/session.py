@@ -118,7 +118,7 @@ class Session:
 
     def dataset(self, reference: str) -> Dataset:
         """The data set of a name or fingerprint, from memory or from the disk."""
-        record = self.workspace.dataset(reference)
+        record = self.workspace.resolve_dataset(reference)
         return self._datasets.get(record.fingerprint, lambda: self._load_dataset(record))
 
     def _load_dataset(self, record: DatasetRecord) -> Dataset:
@@ -130,12 +130,12 @@ class Session:
         """The statistics of a data set."""
         from recsys_desktop.data import describe
 
-        record = self.workspace.dataset(reference)
+        record = self.workspace.resolve_dataset(reference)
         return self._statistics.get(record.fingerprint, lambda: describe(self.dataset(record.fingerprint)))
 
     def delete_dataset(self, reference: str) -> DatasetRecord:
         """As `Engine.delete_dataset`."""
-        record = self.workspace.dataset(reference)
+        record = self.workspace.resolve_dataset(reference)
         self.workspace.delete_dataset(record)
         self._datasets.forget(record.fingerprint)
         self._models.forget()
@@ -167,9 +167,9 @@ class Session:
         self._models.forget(record.id)
         return record
 
-    def export_model(self, reference: str, path: Path, include_users: bool) -> Path:
+    def export_model(self, reference: str, path: Path) -> Path:
         """As `Engine.export_model`."""
-        return export_model(self.workspace, self.workspace.resolve_model(reference), path, include_users=include_users)
+        return export_model(self.workspace, self.workspace.resolve_model(reference), path)
 
     def import_model(self, path: Path) -> ModelRecord:
         """As `Engine.import_model`."""

@@ -1,0 +1,291 @@
+"""Fitting: one model from start to end, with validation, early stopping, refitting, members of hybrids and measurement."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from recsys_desktop.api.algorithm import AlgorithmSpec
+from recsys_desktop.api.dataset import Dataset
+from recsys_desktop.api.errors import CannotFit, InvalidParameter
+from recsys_desktop.api.params import Params
+from recsys_desktop.api.query import Query
+from recsys_desktop.api.recommender import Recommender
+from recsys_desktop.api.run import RunContext, Validation
+from recsys_desktop.engine.errors import Cancelled, TrainingFailed
+from recsys_desktop.engine.memory import PeakMemory, limited_threads
+from recsys_desktop.engine.plugins import Registry
+from recsys_desktop.engine.runs import EngineRun, LogEntry, RunPart
+
+logger = logging.getLogger(__name__)
+
+HELD_OUT_SHARE = 0.1
+"""Share of each user's interactions that is set aside where no validation part is given."""
+
+VALIDATION_USERS = 2000
+"""The most users that one validation looks at; the same ones in each epoch, drawn by the seed."""
+
+VALIDATION_LENGTH = 10
+
+
+@dataclass(frozen=True)
+class FitJob:
+    """What to fit and how. registry: for members of hybrids. seed, threads: as `RunContext`."""
+
+    registry: Registry
+    spec: AlgorithmSpec
+    params: Params
+    seed: int
+    threads: int
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted model with what was measured.
+
+    trial: the model fitted without the held-out part, where there was one; held_out: that part; history: what `trial` was
+    fitted on. fit_seconds, peak_memory_bytes: of the last fit. epochs: how many it trained, where it trains in epochs.
+    validation: the trial's figure on the held-out part. stopped_early: the person asked to stop and keep.
+    """
+
+    model: Recommender
+    fit_seconds: float
+    peak_memory_bytes: int
+    epochs: int | None = None
+    validation: Validation | None = None
+    trial: Recommender | None = None
+    held_out: Dataset | None = None
+    history: Dataset | None = None
+    stopped_early: bool = False
+
+
+class FitContext(RunPart):
+    """What a running algorithm may ask of the engine: validation, members, seed, threads, stopping.
+
+    held_out, history: the validation part and what the model is fitted on; None where there is no validation.
+    member_epochs: how many epochs each member of a hybrid needed, learnt where there was validation.
+    """
+
+    def __init__(
+        self,
+        job: FitJob,
+        run: EngineRun,
+        span: tuple[float, float],
+        *,
+        phase: str,
+        held_out: Dataset | None = None,
+        history: Dataset | None = None,
+        epochs: int | None = None,
+        member_epochs: dict[str, int] | None = None,
+    ) -> None:
+        super().__init__(
+            run,
+            *span,
+            seed=job.seed,
+            threads=job.threads,
+            device=run.device,
+            epochs=epochs,
+            checkpoints=run.checkpoints,
+        )
+        self.job = job
+        self.phase = phase
+        self._held_out = held_out
+        self._history = history
+        self._member_epochs = {} if member_epochs is None else member_epochs
+
+    @property
+    def validates(self) -> bool:
+        """As `RunContext.validates`."""
+        return self._held_out is not None
+
+    def log(self, step: int, **values: float) -> None:
+        """As `RunContext.log`, marked with the phase of the run."""
+        self.run.log_entry(LogEntry(int(step), {name: float(value) for name, value in values.items()}, self.phase))
+
+    def validate(
+        self, model: Recommender, held_out: Dataset | None = None, history: Dataset | None = None
+    ) -> Validation | None:
+        """NDCG@10 for a model that ranks, RMSE for one that only predicts ratings, on at most `VALIDATION_USERS` users."""
+        held_out = self._held_out if held_out is None else held_out
+        history = self._history if history is None else history
+        if held_out is None or history is None:
+            return None
+        return validation_figure(model, held_out, history, self)
+
+    def fit(self, algorithm: str, params: Mapping[str, Any], train: Dataset) -> Recommender:
+        """Fit a member of a hybrid, with the same seed; where it trains in epochs, for as many as its validation favours."""
+        spec = self.job.registry.spec(algorithm)
+        job = replace(self.job, spec=spec, params=spec.params.parse(params))
+        key = json.dumps([algorithm, job.params.to_dict()], sort_keys=True)
+        span = (self._start, self._end)
+        epochs = self._member_epochs.get(key)
+        phase = f"{self.phase} {algorithm}".strip()
+        if not spec.capabilities.trains_in_epochs or epochs is not None:
+            return _fitted(job, train, FitContext(job, self.run, span, phase=phase, epochs=epochs))
+        if self._held_out is not None:
+            context = FitContext(job, self.run, span, phase=phase, held_out=self._held_out, history=train)
+            model = _fitted(job, train, context)
+        else:
+            kept, held_out = set_aside(train, job.seed)
+            context = FitContext(job, self.run, span, phase=phase, held_out=held_out, history=kept)
+            model = _fitted(job, kept, context)
+            if model.best_epoch_ is not None and not self.should_stop:
+                context = FitContext(job, self.run, span, phase=phase, epochs=model.best_epoch_)
+                model = _fitted(job, train, context)
+        if model.best_epoch_ is not None:
+            self._member_epochs[key] = model.best_epoch_
+        return model
+
+
+def validation_figure(model: Recommender, held_out: Dataset, history: Dataset, run: RunContext) -> Validation:
+    """A model's figure on held-out data, for people with this history: see `FitContext.validate`."""
+    from recsys_desktop.evaluation.ranked_lists import rank_test_users
+    from recsys_desktop.evaluation.ranking import judge, ndcg
+    from recsys_desktop.evaluation.rating import rmse
+
+    part = sampled_users(held_out, VALIDATION_USERS, run)
+    capabilities = model.spec.capabilities
+    if capabilities.predicts_ratings and not capabilities.ranks and part.ratings is not None:
+        users, people = np.unique(part.users, return_inverse=True)
+        predictions = model.predict_pairs(Query.of_users(history, users), people, part.items)
+        known = ~np.isnan(predictions)
+        return Validation("rmse", rmse(predictions[known], part.ratings[known]), larger_is_better=False)
+    ranked, _ = rank_test_users(model.score, history, part, VALIDATION_LENGTH)
+    figures = ndcg(judge(ranked.lists, ranked.relevant))
+    value = float(np.nanmean(figures)) if len(figures) and not np.isnan(figures).all() else float("nan")
+    return Validation(f"ndcg@{VALIDATION_LENGTH}", value)
+
+
+def sampled_users(data: Dataset, most: int, run: RunContext) -> Dataset:
+    """The interactions of at most `most` users, drawn by the run's seed; the data itself where it has no more."""
+    present = np.flatnonzero(data.user_counts)
+    if len(present) <= most:
+        return data
+    chosen = np.zeros(data.n_users, dtype=np.bool_)
+    chosen[run.generator("validation users").choice(present, most, replace=False)] = True
+    return data.subset(chosen[data.users])
+
+
+def set_aside(train: Dataset, seed: int) -> tuple[Dataset, Dataset]:
+    """A tenth of each user's interactions held out at random: (kept, held out)."""
+    return train.hold_out(HELD_OUT_SHARE, RunContext(seed).generator("held out"))
+
+
+def combined(train: Dataset, validation: Dataset | None) -> Dataset:
+    """Both parts as one Dataset over their common vocabulary, training rows first."""
+    if validation is None or len(validation) == 0:
+        return train
+
+    def joined(name: str) -> Any:
+        first, second = getattr(train, name), getattr(validation, name)
+        return None if first is None or second is None else np.concatenate((first, second))
+
+    names = ("users", "items", "ratings", "weights", "timestamps", "events")
+    return replace(train, **{name: joined(name) for name in names})
+
+
+def fit(
+    job: FitJob,
+    train: Dataset,
+    run: EngineRun,
+    *,
+    validation: Dataset | None = None,
+    hold_out: bool = False,
+    span: tuple[float, float] = (0.0, 1.0),
+) -> Fitted:
+    """Fit one algorithm to `train` and, once it is known for how long to train, to `validation` as well.
+
+    An algorithm that trains in epochs is first fitted without the validation part (a tenth of each user's interactions
+    where none is given), stops early by it, and is then refitted to everything for the best number of epochs. `hold_out`
+    asks for that first fit of any algorithm, for calibration.
+
+    Raises
+    ------
+    TrainingFailed: with the algorithm's reason. Cancelled: the run was asked to discard its result.
+    """
+    everything = combined(train, validation)
+    if not (hold_out or job.spec.capabilities.trains_in_epochs):
+        model, seconds, peak = _measured(job, everything, FitContext(job, run, span, phase="fit"))
+        return Fitted(model, seconds, peak, _epochs(model), stopped_early=run.kept)
+    kept, held_out = (train, validation) if validation is not None else set_aside(train, job.seed)
+    middle = span[0] + (span[1] - span[0]) * 0.55
+    member_epochs: dict[str, int] = {}
+    context = FitContext(
+        job,
+        run,
+        (span[0], middle),
+        phase="fit",
+        held_out=held_out if len(held_out) else None,
+        history=kept,
+        member_epochs=member_epochs,
+    )
+    trial, seconds, peak = _measured(job, kept, context)
+    figure = _figure(trial, held_out, kept, context) if len(held_out) else None
+    first = Fitted(trial, seconds, peak, _epochs(trial), figure, trial, held_out, kept, stopped_early=True)
+    if run.kept:
+        return first
+    context = FitContext(
+        job, run, (middle, span[1]), phase="refit", epochs=trial.best_epoch_, member_epochs=member_epochs
+    )
+    model, seconds, peak = _measured(job, everything, context)
+    if run.kept:
+        return first
+    return Fitted(model, seconds, peak, _epochs(model) or _epochs(trial), figure, trial, held_out, kept)
+
+
+def _epochs(model: Recommender) -> int | None:
+    return model.best_epoch_
+
+
+def _figure(trial: Recommender, held_out: Dataset, kept: Dataset, context: FitContext) -> Validation:
+    try:
+        return validation_figure(trial, held_out, kept, context)
+    except Exception as error:
+        raise TrainingFailed(f"'{trial.spec.id}' was fitted but cannot answer: {_in_words(error)}") from error
+
+
+def _measured(job: FitJob, train: Dataset, context: FitContext) -> tuple[Recommender, float, int]:
+    with PeakMemory() as peak:
+        start = time.perf_counter()
+        model = _fitted(job, train, context)
+        seconds = time.perf_counter() - start
+    return model, seconds, peak.bytes
+
+
+def _fitted(job: FitJob, train: Dataset, context: FitContext) -> Recommender:
+    """Run one `fit`, with every failure turned into a reason."""
+    name = job.spec.id
+    try:
+        with limited_threads(job.threads):
+            model = job.spec.load()(job.params)
+            model.fit(train, context)
+            context.check()
+            _try_out(model, train)
+    except (Cancelled, TrainingFailed, InvalidParameter):
+        raise
+    except CannotFit as error:
+        raise TrainingFailed(str(error)) from error
+    except MemoryError as error:
+        raise TrainingFailed(
+            f"'{name}' ran out of memory: use less data, or an algorithm that needs less (see its forecast)"
+        ) from error
+    except Exception as error:
+        context.check()
+        raise TrainingFailed(f"'{name}' failed: {_in_words(error)}") from error
+    return model
+
+
+def _try_out(model: Recommender, train: Dataset) -> None:
+    """Ask one question, so that a model that cannot answer is never saved."""
+    active = np.flatnonzero(train.user_counts)[:1]
+    model.score(Query.of_users(train, active))
+
+
+def _in_words(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

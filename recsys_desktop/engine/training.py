@@ -1,0 +1,106 @@
+"""Training: forecast, fit, calibrate, save as the next version."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+from recsys_desktop.api.algorithm import AlgorithmSpec
+from recsys_desktop.engine.calibration import Calibration, calibrate
+from recsys_desktop.engine.fitting import FitJob, Fitted, fit
+from recsys_desktop.engine.memory import require_memory
+from recsys_desktop.engine.recording import RecordedRun, recorded
+from recsys_desktop.engine.requests import TrainRequest
+from recsys_desktop.engine.runs import EngineRun
+from recsys_desktop.engine.serving import CALIBRATION_FILE
+from recsys_desktop.engine.session import Session
+from recsys_desktop.workspace import ModelRecord, NotWritable
+from recsys_desktop.workspace.naming import check_name
+
+logger = logging.getLogger(__name__)
+
+_FITTED = 0.9
+_CALIBRATED = 0.96
+
+
+def train(session: Session, request: TrainRequest, run: EngineRun) -> ModelRecord:
+    """As `Engine.train`."""
+    spec = session.registry.spec(request.algorithm)
+    params = spec.params.parse(request.params)
+    name = check_name(request.name or spec.id)
+    data = session.workspace.resolve_dataset(request.data)
+    if session.workspace.mode != "write":
+        raise NotWritable(session.workspace.path)
+    run.progress(0.0, f"Loading {data.name}")
+    dataset = session.dataset(data.fingerprint)
+    if not request.force:
+        require_memory(session.registry, spec.id, params.to_dict(), dataset.shape)
+    asked = {**request.to_dict(), "params": params.to_dict(), "threads": session.threads}
+    with recorded(session, run, "train", asked, data.fingerprint) as recording:
+        job = FitJob(session.registry, spec, params, request.seed, run.threads_or(session.threads))
+        run.progress(0.0, f"Training {spec.name}")
+        fitted = fit(job, dataset, run, hold_out=request.calibrate, span=(0.0, _FITTED))
+        run.check()
+        calibration, note = _calibration(request, fitted, run)
+        run.check()
+        run.progress(_CALIBRATED, "Saving")
+        return _publish(session, spec, request, name, data.fingerprint, fitted, calibration, note, recording, run)
+
+
+def _calibration(request: TrainRequest, fitted: Fitted, run: EngineRun) -> tuple[Calibration | None, str]:
+    if not request.calibrate:
+        return None, "calibration was switched off"
+    if fitted.trial is None or fitted.history is None or not fitted.held_out:
+        return None, "there was nothing to hold out: nobody has two interactions"
+    run.progress(_FITTED, "Measuring how far scores can be trusted")
+    return calibrate(fitted.trial, fitted.history, fitted.held_out, run)
+
+
+def _publish(
+    session: Session,
+    spec: AlgorithmSpec,
+    request: TrainRequest,
+    name: str,
+    fingerprint: str,
+    fitted: Fitted,
+    calibration: Calibration | None,
+    calibration_note: str,
+    recording: RecordedRun,
+    run: EngineRun,
+) -> ModelRecord:
+    metrics: dict[str, Any] = {"stopped_early": fitted.stopped_early}
+    if fitted.validation is not None:
+        metrics["validation"] = {
+            "name": fitted.validation.name,
+            "value": fitted.validation.value,
+            "larger_is_better": fitted.validation.larger_is_better,
+        }
+    if fitted.epochs is not None:
+        metrics["epochs"] = fitted.epochs
+    metrics["calibration"] = (
+        {"error": calibration.error, "candidates": calibration.candidates, "users": calibration.users}
+        if calibration is not None
+        else {"reason": calibration_note}
+    )
+    with session.workspace.publish_model(
+        name,
+        algorithm=spec.id,
+        params=fitted.model.params.to_dict(),
+        seed=request.seed,
+        dataset_fingerprint=fingerprint,
+        run_id=recording.id,
+        metrics=metrics,
+        fit_seconds=fitted.fit_seconds,
+        peak_memory_bytes=fitted.peak_memory_bytes,
+        note=request.note,
+    ) as publication:
+        fitted.model.save(publication.folder)
+        content = calibration.to_dict() if calibration is not None else {"reason": calibration_note}
+        (publication.folder / CALIBRATION_FILE).write_text(json.dumps(content), encoding="utf-8")
+        run.check()
+    record = publication.record
+    recording.result = {"model": record.id, "label": record.label}
+    run.progress(1.0, f"Saved {record.label}")
+    logger.info("Trained %s in %.2f s", record.label, fitted.fit_seconds)
+    return record
