@@ -2,8 +2,8 @@
 
 For people whose interactions were partly held out, the items of their lists are candidates, and a candidate is a hit
 where it is among the held-out ones. Hits are a rising step function of the score (isotonic regression over groups of
-candidates: Zadrozny and Elkan, Transforming classifier scores into accurate multiclass probability estimates, KDD 2002);
-each step has a Wilson interval (Wilson 1927).
+candidates: Zadrozny and Elkan, Transforming classifier scores into accurate multiclass probability estimates, KDD
+2002); each step has a Wilson interval (Wilson 1927).
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ class Confidence(NamedTuple):
 class Calibration:
     """A map from score to probability.
 
-    scores, probabilities, low, high: float64 (m,), one value a step of the isotonic fit: mean score, share of hits, Wilson
-    interval; between steps it is interpolated. error: expected calibration error, the mean distance of predicted and
-    observed share weighted by candidates, measured on people that the fit did not see. candidates, hits, users: what it
-    rests on.
+    scores, probabilities, low, high: float64 (m,), one value a step of the isotonic fit: mean score, share of hits,
+    Wilson interval; between steps it is interpolated. error: expected calibration error, the mean distance of predicted
+    and observed share weighted by candidates, measured on people that the fit did not see. candidates, hits, users:
+    what it rests on.
     """
 
     scores: Float64
@@ -158,7 +158,7 @@ def _steps(scores: Float32, hits: npt.NDArray[np.bool_]) -> _Steps:
     means = np.bincount(coarse, weights=values * counts) / sizes
     fitted = isotonic_regression(shares, weights=sizes)
     block = np.repeat(np.arange(len(fitted.blocks) - 1), np.diff(fitted.blocks))
-    block_sizes = np.bincount(block, weights=sizes)
+    block_sizes = np.bincount(block, weights=sizes).astype(np.float64)
     block_scores = np.bincount(block, weights=means * sizes) / block_sizes
     probabilities = np.asarray(fitted.x, dtype=np.float64)[fitted.blocks[:-1]]
     low, high = wilson_interval(probabilities, block_sizes)

@@ -70,8 +70,8 @@ def filter_columns(dataset: Dataset) -> list[FilterColumn]:
 def allowed_items(dataset: Dataset, filters: Mapping[str, ConstraintValue]) -> Bool | None:
     """bool (n_items,): the items that pass every filter, or None without filters. Missing values never pass.
 
-    A category or a tag passes where it is the value, or one of the values; a number where it is the value or lies within
-    (low, high), either of which may be None; a text where it contains the value, whatever the case.
+    A category or a tag passes where it is the value, or one of the values; a number where it is the value or lies
+    within (low, high), either of which may be None; a text where it contains the value, whatever the case.
 
     Raises
     ------

@@ -74,8 +74,8 @@ class Fallback:
     ) -> tuple[Float32, npt.NDArray[np.int8]]:
         """Replace the NaN among predictions of pairs.
 
-        predictions: float32 (m,). people: int (m,), positions in the query. items: int32 (m,), codes, -1 for an item that
-        is not in the data. Returns the predictions and for each its `RatingSource` int8 (m,); NOBODY keeps NaN.
+        predictions: float32 (m,). people: int (m,), positions in the query. items: int32 (m,), codes, -1 for an item
+        that is not in the data. Returns the predictions and for each its `RatingSource` int8 (m,); NOBODY keeps NaN.
         """
         filled = predictions.astype(np.float64)
         source = np.full(len(filled), RatingSource.MODEL, dtype=np.int8)

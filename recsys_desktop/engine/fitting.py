@@ -1,4 +1,4 @@
-"""Fitting: one model from start to end, with validation, early stopping, refitting, members of hybrids and measurement."""
+"""Fitting: one model from start to end: validation, early stopping, refitting, members of hybrids, measurement."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ class FitJob:
 class Fitted:
     """A fitted model with what was measured.
 
-    trial: the model fitted without the held-out part, where there was one; held_out: that part; history: what `trial` was
-    fitted on. fit_seconds, peak_memory_bytes: of the last fit. epochs: how many it trained, where it trains in epochs.
-    validation: the trial's figure on the held-out part. stopped_early: the person asked to stop and keep.
+    trial: the model fitted without the held-out part, where there was one; held_out: that part; history: what `trial`
+    was fitted on. fit_seconds, peak_memory_bytes: of the last fit. epochs: how many it trained, where it trains in
+    epochs. validation: the trial's figure on the held-out part. stopped_early: the person asked to stop and keep.
     """
 
     model: Recommender
@@ -111,7 +111,7 @@ class FitContext(RunPart):
     def validate(
         self, model: Recommender, held_out: Dataset | None = None, history: Dataset | None = None
     ) -> Validation | None:
-        """NDCG@10 for a model that ranks, RMSE for one that only predicts ratings, on at most `VALIDATION_USERS` users."""
+        """NDCG@10 for a model that ranks, RMSE for one that only predicts, on at most `VALIDATION_USERS` users."""
         held_out = self._held_out if held_out is None else held_out
         history = self._history if history is None else history
         if held_out is None or history is None:
@@ -119,7 +119,7 @@ class FitContext(RunPart):
         return validation_figure(model, held_out, history, self)
 
     def fit(self, algorithm: str, params: Mapping[str, Any], train: Dataset) -> Recommender:
-        """Fit a member of a hybrid, with the same seed; where it trains in epochs, for as many as its validation favours."""
+        """Fit a member of a hybrid, with the same seed and, where it trains in epochs, as many as were best."""
         spec = self.job.registry.spec(algorithm)
         job = replace(self.job, spec=spec, params=spec.params.parse(params))
         key = json.dumps([algorithm, job.params.to_dict()], sort_keys=True)
@@ -202,8 +202,8 @@ def fit(
     """Fit one algorithm to `train` and, once it is known for how long to train, to `validation` as well.
 
     An algorithm that trains in epochs is first fitted without the validation part (a tenth of each user's interactions
-    where none is given), stops early by it, and is then refitted to everything for the best number of epochs. `hold_out`
-    asks for that first fit of any algorithm, for calibration.
+    where none is given), stops early by it, and is then refitted to everything for the best number of epochs.
+    `hold_out` asks for that first fit of any algorithm, for calibration.
 
     Raises
     ------

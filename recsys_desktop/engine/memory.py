@@ -115,7 +115,7 @@ def _cheaper(
 def _estimated(spec: AlgorithmSpec, shape: DataShape) -> Forecast | None:
     try:
         return estimate(spec, spec.params(), shape)
-    except Exception:  # noqa: BLE001 - an algorithm that cannot even forecast is only not suggested
+    except Exception:
         logger.warning("The forecast of '%s' failed", spec.id, exc_info=True)
         return None
 

@@ -10,7 +10,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -121,10 +121,8 @@ class Registry:
         candidates = sorted(_entry_points(), key=lambda one: (one.origin != "shipped",))
         if folder is not None:
             candidates.extend(_dropped_in(folder))
-        candidates.extend(
-            _Candidate(name, "", "object", type(plugin).__name__, lambda plugin=plugin: plugin)  # type: ignore[misc]
-            for name, plugin in (extra or {}).items()
-        )
+        for name, plugin in (extra or {}).items():
+            candidates.append(_Candidate(name, "", "object", type(plugin).__name__, partial(_itself, plugin)))
         registry.plugins = tuple(
             registry._load(one)
             if one.name not in disabled and not (safe_mode and one.origin in ("package", "folder"))
@@ -266,12 +264,16 @@ def _params_are_sound(kind: str, extension: AlgorithmSpec | SplitterSpec, proble
     return bool(_attempt(problems, f"{kind} '{extension.id}': its default parameters are not valid", build))
 
 
+def _itself(plugin: Any) -> Any:
+    return plugin
+
+
 def _attempt(problems: _Problems, what: str, action: Callable[[], Extension]) -> Extension | None:
     try:
         return action()
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # noqa: BLE001 - a plugin may raise anything, even SystemExit; it becomes a shown problem
+    except BaseException as error:  # noqa: BLE001 - plugins raise anything, SystemExit included
         problems.add(f"{what}: {_in_words(error)}", error)
         return None
 
@@ -333,9 +335,9 @@ def _dropped_in(folder: Path) -> list[_Candidate]:
         if path.name.startswith((".", "_")):
             continue
         if path.is_file() and path.suffix == ".py":
-            found.append(_Candidate(path.stem, "", "folder", str(path), lambda path=path: _import_file(path)))  # type: ignore[misc]
+            found.append(_Candidate(path.stem, "", "folder", str(path), partial(_import_file, path)))
         elif (path / "__init__.py").is_file():
-            found.append(_Candidate(path.name, "", "folder", str(path), lambda path=path: _import_package(path)))  # type: ignore[misc]
+            found.append(_Candidate(path.name, "", "folder", str(path), partial(_import_package, path)))
     return found
 
 

@@ -51,9 +51,10 @@ def recorded(
         yield recording
     except BaseException as error:
         state = "cancelled" if isinstance(error, Cancelled | KeyboardInterrupt) else "failed"
-        logger.info("Run %s (%s) %s: %s", record.id, kind, state, error)
+        reason = str(error) or type(error).__name__
+        logger.info("Run %s (%s) %s: %s", record.id, kind, state, reason)
         try:
-            _finish(run, log, lambda: _end(session, recording, state, error))
+            _finish(run, log, lambda: _end(session, recording, state, reason))
         except WorkspaceError:
             # What went wrong first (a full disk, say) is what the person must read.
             logger.exception("The end of run %s could not be recorded", record.id)
@@ -72,8 +73,7 @@ def _finish(run: EngineRun, log: RunLog, end: Callable[[], None]) -> None:
             run.flush()
 
 
-def _end(session: Session, recording: RecordedRun, state: Any, error: BaseException | None) -> None:
-    reason = None if error is None else str(error) or type(error).__name__
+def _end(session: Session, recording: RecordedRun, state: Any, reason: str | None) -> None:
     session.workspace.end_run(
         recording.id,
         state,
@@ -88,5 +88,5 @@ def _tell(session: Session, method: str, *arguments: Any) -> None:
     for observer in session.registry.observers:
         try:
             getattr(observer, method)(*arguments)
-        except Exception:  # noqa: BLE001 - an observer's failure is recorded and the run goes on
+        except Exception:
             logger.warning("The run observer %s failed in %s", type(observer).__name__, method, exc_info=True)

@@ -95,7 +95,9 @@ class ComparisonRow(PlainData):
     state: "done", "failed" or "not run"; reason says why not done. figures: metric id -> Figure, a metric that does not
     concern the algorithm is absent. per_user: metric id -> float64 (n_test_users,), NaN where undefined, rows in the
     order of `Comparison.users`. fit_seconds: the last fit; score_seconds: a person's list, median, one at a time.
-    peak_memory_bytes: above the start of `fit`. best: not distinguishable from the best by the first metric.
+    peak_memory_bytes: above the start of `fit`. size_bytes: of the fitted arrays. fallback_users: test users whose list
+    is popularity's; fallback_predictions: test ratings that a mean predicted; tied_lists: lists in which item codes
+    broke a tie. best: not distinguishable from the best by the first metric.
     """
 
     algorithm: str
@@ -112,6 +114,7 @@ class ComparisonRow(PlainData):
     size_bytes: int | None = None
     epochs: int | None = None
     fallback_users: int = 0
+    fallback_predictions: int = 0
     tied_lists: int = 0
     best: bool = False
 

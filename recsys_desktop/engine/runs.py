@@ -30,8 +30,8 @@ class EngineRun(RunContext):
     """The run that a face hands to a use case.
 
     Progress and log entries are passed on at most 20 times a second; entries in between are gathered and arrive
-    together, none is lost; of progress only the latest counts. The callbacks are called on the thread that runs the use case.
-    Pass `flush()` to see what is still held back (every use case does so at its end).
+    together, none is lost; of progress only the latest counts. The callbacks are called on the thread that runs the use
+    case. Pass `flush()` to see what is still held back (every use case does so at its end).
 
     Parameters
     ----------

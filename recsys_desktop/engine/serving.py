@@ -51,9 +51,9 @@ class Asked(NamedTuple):
 class Ranking:
     """Ranked items for each person of a query.
 
-    items: int32 (n, k), -1 where there is nothing more. scores: float32 (n, k), the model's score, or the number of people
-    who chose the item where the fallback filled the place. own: bool (n, k), places that the model filled. reasons: why
-    the model did not fill all places, one text a person, empty where it did.
+    items: int32 (n, k), -1 where there is nothing more. scores: float32 (n, k), the model's score, or the number of
+    people who chose the item where the fallback filled the place. own: bool (n, k), places that the model filled.
+    reasons: why the model did not fill all places, one text a person, empty where it did.
     """
 
     items: Int32
@@ -67,8 +67,8 @@ class ServedModel:
 
     Attributes
     ----------
-    label: how it is named to the person. spec, model, aligned, dataset, fallback. calibration: None where there is none,
-    and calibration_note says why. notices: what the person should know whenever it answers.
+    label: how it is named to the person. spec, model, aligned, dataset, fallback. calibration: None where there is
+    none, and calibration_note says why. notices: what the person should know whenever it answers.
     """
 
     def __init__(
@@ -186,7 +186,7 @@ class ServedModel:
             return method(query, items), ""
         except RecSysError as error:
             reason = str(error)
-        except Exception as error:  # noqa: BLE001 - whatever a plugin raises while serving, the fallback answers
+        except Exception as error:
             logger.warning("%s failed while serving", self.label, exc_info=True)
             reason = f"{type(error).__name__}: {error}"
         width = self.dataset.n_items if items is None else len(items)
@@ -220,7 +220,7 @@ class ServedModel:
         self._leave_out(work, query, exclude_seen, allowed)
         best = top_k(work, n)
         items, listed_scores = best.items, best.scores
-        own = items >= 0
+        own: Bool = np.asarray(items >= 0)
         short = np.flatnonzero(~own[:, -1]) if n else np.zeros(0, dtype=np.int64)
         reasons = [""] * len(query)
         if len(short):
@@ -295,7 +295,8 @@ def _load(session: Session, record: ModelRecord, notices: tuple[str, ...]) -> Se
             raise RecordNotFound("the model does not say which data it was trained on")
         dataset = session.dataset(record.dataset_fingerprint)
     except RecordNotFound:
-        dataset = Dataset(model.user_vocabulary, model.item_vocabulary, np.zeros(0), np.zeros(0))
+        nobody = np.zeros(0, dtype=np.int32)
+        dataset = Dataset(model.user_vocabulary, model.item_vocabulary, nobody, nobody)
         notices = (
             *notices,
             f"the data that {record.label} was trained on is not in this workspace: items have no titles, and nobody "

