@@ -103,8 +103,9 @@ def _plugins(session: Session) -> Iterator[Check]:
         except ImportError:
             found = False
         if not found:
-            yield Check(f"Algorithm {spec.id}", "error", f"the module {module} cannot be found", "install its plugin
-            again")
+            yield Check(
+                f"Algorithm {spec.id}", "error", f"the module {module} cannot be found", "install its plugin again"
+            )
 
 
 def _workspace(session: Session) -> Iterator[Check]:

@@ -26,8 +26,8 @@ from recsys_desktop.engine.recording import recorded
 from recsys_desktop.engine.requests import EvaluateRequest
 from recsys_desktop.engine.results import Comparison, ComparisonRow, Figure, MetricColumn
 from recsys_desktop.engine.runs import EngineRun, LogEntry
-from recsys_desktop.engine.session import Session
 from recsys_desktop.engine.sentences import enumeration
+from recsys_desktop.engine.session import Session
 
 logger = logging.getLogger(__name__)
 
@@ -129,8 +129,7 @@ def _candidates(session: Session, request: EvaluateRequest) -> list[Candidate]:
     specs = [session.registry.spec(name) for name in names]
     strangers = [name for name in request.params if name not in names]
     if strangers:
-        raise Misuse(f"parameters are given for '{strangers[0]}', which is not among the algorithms: {',
-        '.join(names)}")
+        raise Misuse(f"parameters are given for '{strangers[0]}', which is not among: {', '.join(names)}")
     return [Candidate(spec, spec.params.parse(request.params.get(spec.id, {}))) for spec in specs]
 
 
@@ -276,9 +275,7 @@ def _judge(
 
 def _empty_row(candidate: Candidate, state: str, reason: str) -> ComparisonRow:
     spec = candidate.spec
-    return ComparisonRow(
-        spec.id, spec.name, spec.family.value, state, reason=reason, params=candidate.params.to_dict()
-    )
+    return ComparisonRow(spec.id, spec.name, spec.family.value, state, reason=reason, params=candidate.params.to_dict())
 
 
 def _figures(model: Recommender, row: ComparisonRow, bench: Bench, check: Callable[[], None]) -> Judged:
@@ -382,9 +379,7 @@ def _rating_figures(
     errors = user_errors(predictions, ratings, position, len(bench.users))
     if "rmse" in wanted:
         per_user["rmse"] = errors.rmse
-        squared = bootstrap_interval(
-            errors.rmse**2, errors.counts, np.sqrt, resamples=bench.resamples, seed=bench.seed
-        )
+        squared = bootstrap_interval(errors.rmse**2, errors.counts, np.sqrt, resamples=bench.resamples, seed=bench.seed)
         figures["rmse"] = _figure(*squared)
     if "mae" in wanted:
         per_user["mae"] = errors.mae
@@ -409,8 +404,10 @@ def compared(rows: list[ComparisonRow], bench: Bench) -> list[ComparisonRow]:
     if column is None:
         return rows
     vectors = {row.algorithm: row.per_user[column.id] for row in rows if column.id in row.per_user}
-    best = set(indistinguishable_from_best(vectors, column.larger_is_better, resamples=bench.resamples,
-    seed=bench.seed)) return [replace(row, best=row.algorithm in best) for row in rows]
+    best = set(
+        indistinguishable_from_best(vectors, column.larger_is_better, resamples=bench.resamples, seed=bench.seed)
+    )
+    return [replace(row, best=row.algorithm in best) for row in rows]
 
 
 def conclusion(rows: Sequence[ComparisonRow], columns: Sequence[MetricColumn]) -> str:
@@ -449,4 +446,3 @@ def _bytes(value: Any) -> int:
     if hasattr(value, "element_size") and hasattr(value, "nelement"):
         return int(value.element_size() * value.nelement())
     return 0
-
