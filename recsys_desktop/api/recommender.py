@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -169,7 +169,7 @@ class Recommender(ABC):
         ------
         NotFitted. InvalidData: the query or `items` hold codes outside the model's vocabulary.
         """
-        return self._answer(self._score, query, items)
+        return self._answer(self._score, query, items, self.scorable_items)
 
     def predict(self, query: Query, items: Sequence[int] | npt.NDArray[Any] | None = None) -> Float32:
         """Predicted ratings in rating units, within the scale, float32 (n, n_items) or (n, len(items)); NaN as `score`.
@@ -180,7 +180,7 @@ class Recommender(ABC):
         """
         if not self.spec.capabilities.predicts_ratings:
             raise CannotServe(f"'{self.spec.id}' ranks items but predicts no ratings")
-        out = self._answer(self._predict, query, items)
+        out = self._answer(self._predict, query, items, self.predictable_items)
         if self.rating_scale_ is not None:
             np.clip(out, self.rating_scale_[0], self.rating_scale_[1], out=out)
         return out
@@ -203,7 +203,7 @@ class Recommender(ABC):
             out[rows] = block[np.searchsorted(present[begin:end], people[rows]), column]
         return out
 
-    def _answer(self, method: Any, query: Query, items: Any) -> Float32:
+    def _answer(self, method: Any, query: Query, items: Any, answerable: Callable[[], Bool]) -> Float32:
         self._require_fitted()
         if len(query.items) and int(query.items.max()) >= self.n_items:
             raise InvalidData("the query's history holds item codes outside the model's vocabulary: align it first")
@@ -215,7 +215,7 @@ class Recommender(ABC):
         out = np.array(raw, dtype=np.float32, order="C", copy=None)
         if not out.flags.writeable:
             out = out.copy()
-        scorable = self.scorable_items()
+        scorable = answerable()
         if codes is not None:
             scorable = scorable[codes]
         if not scorable.all():
@@ -240,6 +240,10 @@ class Recommender(ABC):
         if self.spec.capabilities.scores_new_items:
             return np.ones(self.n_items, dtype=np.bool_)
         return self.known_items_
+
+    def predictable_items(self) -> Bool:
+        """bool (n_items,): the items whose rating `predict` estimates; by default those that can be listed."""
+        return self.scorable_items()
 
     def explain(self, query: Query, items: Sequence[int] | npt.NDArray[Any]) -> list[Explanation]:
         """Why each of `items` (codes) got its score for the one person in `query`, in the order of `items`.
