@@ -16,13 +16,14 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 RunPython = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def python_environment() -> dict[str, str]:
+@pytest.fixture
+def child_environment() -> dict[str, str]:
     """The environment in which a child process finds the package, installed or not."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])}
 
 
 @pytest.fixture
-def run_python() -> RunPython:
+def run_python(child_environment: dict[str, str]) -> RunPython:
     """Run a piece of Python in a process of its own; ``prefix`` is a command put before it."""
 
     def run(code: str, *arguments: str, prefix: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
@@ -32,7 +33,7 @@ def run_python() -> RunPython:
             text=True,
             timeout=120,
             check=False,
-            env=python_environment(),
+            env=child_environment,
         )
 
     return run

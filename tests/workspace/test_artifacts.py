@@ -170,7 +170,7 @@ def full_at_the_flush(monkeypatch: pytest.MonkeyPatch) -> None:
     def fsync(descriptor: int) -> None:
         raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
 
-    monkeypatch.setattr(artifacts.os, "fsync", fsync)
+    monkeypatch.setattr(os, "fsync", fsync)
 
 
 def full_at_the_record(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,7 +293,7 @@ def test_death_at_any_step_of_a_deletion_removes_it_or_keeps_it_whole(
         (rows, "announce_artifact"),
         (artifacts, "discard"),
         (artifacts, "rename"),
-        (artifacts.shutil, "rmtree"),
+        (shutil, "rmtree"),
         (rows, "forget_artifact"),
     ):
         monkeypatch.setattr(module, name, remember(getattr(module, name)))
@@ -320,7 +320,7 @@ def test_half_written_and_half_removed_folders_are_swept_at_the_next_start(works
         leftover.mkdir()
         (leftover / "weights").write_bytes(b"half")
     with Workspace.open(folder, mode="read") as reader:
-        assert reader.models() == reader.datasets() == []
+        assert not reader.models() and not reader.datasets()
     assert all(leftover.exists() for leftover in leftovers), "a reader must not sweep"
     with Workspace.open(folder) as reopened:
         assert sorted(reopened.recovery.swept) == sorted(map(str, leftovers))
@@ -337,7 +337,7 @@ def test_a_folder_that_nobody_announced_is_neither_listed_nor_removed(
     for file in folder.glob("workspace.sqlite*"):
         file.unlink()
     with Workspace.open(folder) as reopened:
-        assert reopened.models() == reopened.datasets() == []
+        assert not reopened.models() and not reopened.datasets()
         assert len(reopened.recovery.unlisted) == 2
         assert (folder / "models" / record.id / "manifest.json").is_file()
         assert any(record.id in problem for problem in reopened.check().problems)

@@ -1,11 +1,15 @@
 """Where the workspace is looked for, and what importing the room costs."""
 
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import platformdirs
 import pytest
 
 from recsys_desktop.workspace import ENVIRONMENT_VARIABLE, Workspace, workspace_folder
+
+RunPython = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def test_explicit_folder_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -37,7 +41,7 @@ def test_home_is_expanded_and_relative_paths_become_absolute(monkeypatch: pytest
     assert workspace_folder("there") == tmp_path / "there"
 
 
-def test_importing_the_room_loads_the_standard_library_only(run_python) -> None:  # type: ignore[no-untyped-def]
+def test_importing_the_room_loads_the_standard_library_only(run_python: RunPython) -> None:
     finished = run_python(
         "import sys, recsys_desktop.workspace\n"
         "outside = {m.split('.')[0] for m in sys.modules if not m.startswith('_')}\n"

@@ -5,17 +5,18 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from recsys_desktop.workspace import NotWritable, Workspace, WorkspaceBusy, WorkspaceNotFound, locking
+from recsys_desktop.workspace import ModelRecord, NotWritable, Workspace, WorkspaceBusy, WorkspaceNotFound, locking
 from recsys_desktop.workspace.locking import WorkspaceLock
 
 HOLD_OPEN = """
 import sys
-from recsys_desktop.workspace import Workspace
+from recsys_desktop.workspace import ModelRecord, Workspace
 workspace = Workspace.open(sys.argv[1])
 print("open", flush=True)
 sys.stdin.readline()
@@ -24,14 +25,14 @@ workspace.close()
 
 
 @pytest.fixture
-def holder(folder: Path):  # type: ignore[no-untyped-def]
+def holder(folder: Path, child_environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
     """Another process that has the workspace open for writing until it reads a line."""
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD_OPEN, str(folder)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
+        env=child_environment,
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "open\n"
@@ -52,8 +53,8 @@ def test_second_process_is_told_who_has_it_and_gets_it_afterwards(
 
 
 def test_reading_works_beside_an_open_writer_and_sees_what_it_commits(
-    workspace: Workspace, folder: Path, publish
-) -> None:  # type: ignore[no-untyped-def]
+    workspace: Workspace, folder: Path, publish: Callable[..., ModelRecord]
+) -> None:
     with Workspace.open(folder, mode="read") as reader:
         assert reader.models() == []
         record = publish(workspace)
@@ -66,6 +67,41 @@ def test_reading_works_beside_an_open_writer_and_sees_what_it_commits(
         with pytest.raises(NotWritable):
             reader.delete_model(record)
     assert workspace.models() == [record]
+
+
+CONTEND = """
+import sys, time
+from pathlib import Path
+from recsys_desktop.workspace import Workspace, WorkspaceBusy
+n_refusals = 0
+for _ in range(5):
+    while True:
+        try:
+            workspace = Workspace.open(sys.argv[1])
+            break
+        except WorkspaceBusy:
+            n_refusals += 1
+            time.sleep(0.002)
+    count = workspace.setting("count", 0)
+    time.sleep(0.01)
+    workspace.set_setting("count", count + 1)
+    workspace.close()
+print(n_refusals)
+"""
+
+
+def test_processes_that_contend_take_turns(folder: Path, child_environment: dict[str, str]) -> None:
+    """Reading, waiting and writing back loses counts unless exactly one process is inside at a time."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", CONTEND, str(folder)], stdout=subprocess.PIPE, text=True, env=child_environment
+        )
+        for _ in range(4)
+    ]
+    refusals = [int(process.communicate(timeout=60)[0]) for process in processes]
+    assert sum(refusals) > 0, "they never met"
+    with Workspace.open(folder, mode="read") as workspace:
+        assert workspace.setting("count") == 20
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs POSIX signals")
@@ -105,7 +141,9 @@ def test_reading_creates_nothing(tmp_path: Path, folder: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_forked_child_neither_keeps_the_lock_nor_uses_the_connection(folder: Path) -> None:
+def test_forked_child_neither_keeps_the_lock_nor_uses_the_connection(
+    folder: Path, child_environment: dict[str, str]
+) -> None:
     code = """
 import os, sys, time
 from recsys_desktop.workspace import Workspace, WorkspaceClosed
@@ -130,7 +168,7 @@ os._exit(0)
         text=True,
         timeout=60,
         check=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
+        env=child_environment,
     )
     child, said = parent.stdout.split()
     try:
@@ -169,7 +207,7 @@ class FakeWindows:
 @pytest.fixture
 def windows(monkeypatch: pytest.MonkeyPatch) -> FakeWindows:
     fake = FakeWindows()
-    monkeypatch.setitem(sys.modules, "msvcrt", fake)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "msvcrt", fake)
     monkeypatch.setattr(locking, "os", SimpleNamespace(**{**vars(os), "name": "nt"}))
     return fake
 

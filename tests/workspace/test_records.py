@@ -2,7 +2,9 @@
 
 import math
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -11,10 +13,13 @@ from recsys_desktop.workspace import (
     InteractionRecord,
     InvalidName,
     MetricRecord,
+    ModelRecord,
     RecordNotFound,
     RunValue,
     Workspace,
 )
+
+Publish = Callable[..., ModelRecord]
 
 
 def publish_dataset(workspace: Workspace, fingerprint: str, name: str) -> DatasetRecord:
@@ -115,7 +120,7 @@ def test_run_values_keep_their_order_and_what_is_not_finite(workspace: Workspace
     assert workspace.run_values(run.id, "ndcg@10") == [values[3]]
 
 
-def test_deleting_a_run_keeps_its_model(workspace: Workspace, publish) -> None:  # type: ignore[no-untyped-def]
+def test_deleting_a_run_keeps_its_model(workspace: Workspace, publish: Publish) -> None:
     run = workspace.start_run("train", {})
     workspace.append_run_values(run.id, [RunValue(1, "loss", 1.0, 0.0)])
     model = publish(workspace, run_id=run.id)
@@ -128,7 +133,7 @@ def test_deleting_a_run_keeps_its_model(workspace: Workspace, publish) -> None: 
     assert [(record.id, record.run_id) for record in workspace.models()] == [(model.id, None)]
 
 
-def test_model_record_holds_what_was_given(workspace: Workspace, publish) -> None:  # type: ignore[no-untyped-def]
+def test_model_record_holds_what_was_given(workspace: Workspace, publish: Publish) -> None:
     run = workspace.start_run("train", {})
     record = publish(
         workspace,
@@ -152,7 +157,7 @@ def test_model_record_holds_what_was_given(workspace: Workspace, publish) -> Non
     assert workspace.set_model_metrics(record, {"ndcg@10": 0.3}).metrics == {"ndcg@10": 0.3}
 
 
-def test_versions_count_per_name_and_are_never_given_twice(workspace: Workspace, publish) -> None:  # type: ignore[no-untyped-def]
+def test_versions_count_per_name_and_are_never_given_twice(workspace: Workspace, publish: Publish) -> None:
     labels = [publish(workspace, name).label for name in ("ease", "als", "ease", "ease")]
     assert labels == ["ease@1", "als@1", "ease@2", "ease@3"]
     workspace.delete_model(workspace.resolve_model("ease@3"))
@@ -168,7 +173,7 @@ def active_labels(workspace: Workspace) -> list[str]:
     return [record.label for record in workspace.models() if record.active]
 
 
-def test_exactly_one_version_of_a_name_is_active(workspace: Workspace, publish) -> None:  # type: ignore[no-untyped-def]
+def test_exactly_one_version_of_a_name_is_active(workspace: Workspace, publish: Publish) -> None:
     for _ in range(3):
         publish(workspace)
     assert active_labels(workspace) == ["ease@3"]
@@ -186,12 +191,12 @@ def test_exactly_one_version_of_a_name_is_active(workspace: Workspace, publish) 
     assert active_labels(workspace) == ["ease@4"]
 
 
-def test_first_version_is_active_even_when_not_asked_for(workspace: Workspace, publish) -> None:  # type: ignore[no-untyped-def]
+def test_first_version_is_active_even_when_not_asked_for(workspace: Workspace, publish: Publish) -> None:
     publish(workspace, activate=False)
     assert active_labels(workspace) == ["ease@1"]
 
 
-def test_models_resolve_by_name_version_and_id(workspace: Workspace, publish) -> None:  # type: ignore[no-untyped-def]
+def test_models_resolve_by_name_version_and_id(workspace: Workspace, publish: Publish) -> None:
     first, second, other = publish(workspace), publish(workspace), publish(workspace, "my ease")
     workspace.activate_model(first)
     assert workspace.resolve_model("ease").id == first.id
@@ -211,7 +216,7 @@ def test_models_resolve_by_name_version_and_id(workspace: Workspace, publish) ->
         ("qqq@1", r'There is no model "qqq@1"\. There is: ease'),
     ],
 )
-def test_unknown_model_lists_what_there_is(workspace: Workspace, publish, wanted: str, said: str) -> None:  # type: ignore[no-untyped-def]
+def test_unknown_model_lists_what_there_is(workspace: Workspace, publish: Publish, wanted: str, said: str) -> None:
     for name in ("ease", "ease", "als"):
         publish(workspace, name)
     with pytest.raises(RecordNotFound, match=said):
@@ -220,8 +225,8 @@ def test_unknown_model_lists_what_there_is(workspace: Workspace, publish, wanted
 
 @pytest.mark.parametrize("name", ["", "   ", "a\nb", "a\x00b", "x" * 201, "ease@3", "ease v3"])
 def test_names_that_cannot_be_shown_or_told_from_a_version_are_refused(
-    workspace: Workspace, publish, name: str
-) -> None:  # type: ignore[no-untyped-def]
+    workspace: Workspace, publish: Publish, name: str
+) -> None:
     with pytest.raises(InvalidName):
         publish(workspace, name)
     assert workspace.models() == []
@@ -264,7 +269,8 @@ def test_evaluation_keeps_figures_files_and_intervals(workspace: Workspace) -> N
     assert math.isnan(stored[2].value)
     assert (workspace.folder_of(record) / "per_user.csv").read_text().endswith("1,0.5\n")
     workspace.delete_evaluation(record)
-    assert workspace.evaluations() == workspace.metrics(record) == []
+    assert workspace.evaluations() == []
+    assert workspace.metrics(record) == []
     with pytest.raises(RecordNotFound, match="compare algorithms first"):
         workspace.evaluation(record.id)
 
@@ -287,7 +293,7 @@ def test_interactions_are_kept_in_time_order_and_filtered(workspace: Workspace) 
     assert len(workspace.interactions()) == 4
 
 
-def test_settings_keep_any_json(workspace: Workspace, folder) -> None:  # type: ignore[no-untyped-def]
+def test_settings_keep_any_json(workspace: Workspace, folder: Path) -> None:
     workspace.set_setting("threads", 2)
     workspace.set_setting("window", {"size": [1280, 800], "theme": "dark", "ü": None})
     workspace.set_setting("threads", 4)

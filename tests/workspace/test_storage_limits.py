@@ -6,12 +6,15 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from recsys_desktop.workspace import Workspace
+from recsys_desktop.workspace import ModelRecord, Workspace
+
+Publish = Callable[..., ModelRecord]
+RunPython = Callable[..., subprocess.CompletedProcess[str]]
 
 if sys.platform == "win32":
     pytest.skip("POSIX permissions and mounts", allow_module_level=True)
@@ -57,8 +60,8 @@ def forbid_writing(folder: Path) -> None:
 
 def test_writing_to_a_read_only_workspace_is_refused_by_name_and_reading_works(
     public_folder: Path,
-    publish,
-    run_python,  # type: ignore[no-untyped-def]
+    publish: Publish,
+    run_python: RunPython,
 ) -> None:
     folder = public_folder / "workspace"
     with Workspace.open(folder) as workspace:
@@ -77,7 +80,7 @@ def test_writing_to_a_read_only_workspace_is_refused_by_name_and_reading_works(
 
 def test_reading_a_read_only_copy_of_a_killed_writers_workspace_sees_all_that_was_committed(
     public_folder: Path,
-    run_python,  # type: ignore[no-untyped-def]
+    run_python: RunPython,
 ) -> None:
     folder = public_folder / "workspace"
     killed = run_python(
@@ -98,7 +101,7 @@ def test_reading_a_read_only_copy_of_a_killed_writers_workspace_sees_all_that_wa
 
 def test_workspace_cannot_be_made_in_a_read_only_folder(
     public_folder: Path,
-    run_python,  # type: ignore[no-untyped-def]
+    run_python: RunPython,
 ) -> None:
     forbid_writing(public_folder)
     finished = run_python(AS_ORDINARY_USER + OPEN, str(public_folder / "new"), "write")
@@ -107,7 +110,7 @@ def test_workspace_cannot_be_made_in_a_read_only_folder(
 
 def test_workspace_of_somebody_else_is_unreadable_by_name(
     public_folder: Path,
-    run_python,  # type: ignore[no-untyped-def]
+    run_python: RunPython,
 ) -> None:
     folder = public_folder / "workspace"
     Workspace.open(folder).close()
@@ -118,7 +121,7 @@ def test_workspace_of_somebody_else_is_unreadable_by_name(
     assert "workspace.sqlite" in finished.stdout
 
 
-def test_a_file_is_no_workspace(tmp_path: Path, run_python) -> None:  # type: ignore[no-untyped-def]
+def test_a_file_is_no_workspace(tmp_path: Path, run_python: RunPython) -> None:
     file = tmp_path / "ratings.csv"
     file.write_text("user,item\n")
     finished = run_python(OPEN, str(file), "write")
@@ -173,7 +176,7 @@ with Workspace.open(sys.argv[1]) as workspace:
 
 
 @needs_mounts
-def test_full_disk_for_real_leaves_nothing_listed_and_frees_what_it_took(tmp_path: Path, run_python) -> None:  # type: ignore[no-untyped-def]
+def test_full_disk_for_real_leaves_nothing_listed_and_frees_what_it_took(tmp_path: Path, run_python: RunPython) -> None:
     finished = run_python(FILL, str(tmp_path / "workspace"), prefix=on_tiny_file_system(tmp_path, "6m"))
     lines = finished.stdout.splitlines()
     assert [line.split(":")[0] for line in lines] == ["full", "full", "full", "after", "reopened"], finished
@@ -201,7 +204,7 @@ with Workspace.open(sys.argv[1], mode="read") as workspace:
 
 
 @needs_mounts
-def test_full_disk_under_the_database_keeps_every_committed_row(tmp_path: Path, run_python) -> None:  # type: ignore[no-untyped-def]
+def test_full_disk_under_the_database_keeps_every_committed_row(tmp_path: Path, run_python: RunPython) -> None:
     finished = run_python(FILL_DATABASE, str(tmp_path / "workspace"), prefix=on_tiny_file_system(tmp_path, "3m"))
     lines = finished.stdout.splitlines()
     assert lines[0].startswith("full: There is no space left to write"), finished
@@ -209,7 +212,7 @@ def test_full_disk_under_the_database_keeps_every_committed_row(tmp_path: Path, 
 
 
 @needs_mounts
-def test_disk_that_is_full_from_the_start_is_said_at_opening(tmp_path: Path, run_python) -> None:  # type: ignore[no-untyped-def]
+def test_disk_that_is_full_from_the_start_is_said_at_opening(tmp_path: Path, run_python: RunPython) -> None:
     fill = f'dd if=/dev/zero of="{tmp_path}/filler" bs=4k 2>/dev/null || true'
     finished = run_python(OPEN, str(tmp_path / "workspace"), "write", prefix=on_tiny_file_system(tmp_path, "1m", fill))
     assert finished.stdout.startswith("WorkspaceFull"), finished
@@ -217,7 +220,7 @@ def test_disk_that_is_full_from_the_start_is_said_at_opening(tmp_path: Path, run
 
 
 @needs_mounts
-def test_read_only_file_system_is_said_and_can_be_read(tmp_path: Path, publish, run_python) -> None:  # type: ignore[no-untyped-def]
+def test_read_only_file_system_is_said_and_can_be_read(tmp_path: Path, publish: Publish, run_python: RunPython) -> None:
     folder = tmp_path / "workspace"
     with Workspace.open(folder) as workspace:
         publish(workspace)
@@ -235,7 +238,7 @@ def test_read_only_file_system_is_said_and_can_be_read(tmp_path: Path, publish, 
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs POSIX limits")
-def test_largest_file_size_counts_as_full(tmp_path: Path, run_python) -> None:  # type: ignore[no-untyped-def]
+def test_largest_file_size_counts_as_full(tmp_path: Path, run_python: RunPython) -> None:
     code = """
 import resource, signal, sys
 from recsys_desktop.workspace import *
