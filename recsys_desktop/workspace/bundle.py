@@ -15,7 +15,7 @@ from recsys_desktop.workspace.artifacts import (
     read_checksums,
 )
 from recsys_desktop.workspace.durable import flush_file, flush_folder
-from recsys_desktop.workspace.errors import BundleInvalid, WorkspaceTooNew, storage_errors
+from recsys_desktop.workspace.errors import BundleInvalid, WorkspaceError, WorkspaceTooNew, storage_errors
 from recsys_desktop.workspace.records import ModelRecord
 from recsys_desktop.workspace.store import Workspace
 
@@ -40,6 +40,8 @@ def export_model(workspace: Workspace, record: ModelRecord, target: Path) -> Pat
     """
     if target.suffix != BUNDLE_SUFFIX:
         target = target.with_name(target.name + BUNDLE_SUFFIX)
+    if not target.parent.is_dir():
+        raise WorkspaceError(f"There is no folder {target.parent} to export the model to; create it or choose another.")
     workspace.verify(record)
     folder = workspace.folder_of(record)
     checksums = read_checksums(folder)

@@ -159,7 +159,8 @@ class Database:
         # writer is there either (its file would exist), so a copy holds all that was committed.
         self._snapshot = tempfile.TemporaryDirectory(prefix="recsys-desktop-")
         try:
-            for source in (self.path, self.path.with_name(f"{self.path.name}-wal")):
+            for suffix in ("", "-wal", "-journal"):
+                source = self.path.with_name(f"{self.path.name}{suffix}")
                 if source.is_file():
                     shutil.copyfile(source, Path(self._snapshot.name, source.name))
         except PermissionError as error:

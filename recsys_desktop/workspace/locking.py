@@ -10,7 +10,7 @@ import weakref
 from datetime import UTC, datetime
 from pathlib import Path
 
-from recsys_desktop.workspace.errors import WorkspaceBusy, storage_errors
+from recsys_desktop.workspace.errors import WorkspaceBusy, WorkspaceError, storage_errors
 
 logger = logging.getLogger(__name__)
 
@@ -34,9 +34,12 @@ class WorkspaceLock:
             self._descriptor: int | None = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o644)
             try:
                 locked = _try_lock(self._descriptor)
-            except BaseException:
+            except OSError as error:
                 self._close()
-                raise
+                raise WorkspaceError(
+                    f"{path} cannot be locked ({error.strerror}): the file system does not offer it. "
+                    f"Choose a folder on a disk of this computer with --workspace."
+                ) from error
         if not locked:
             holder = _describe_holder(self._descriptor)
             self._close()

@@ -181,11 +181,11 @@ class RecordStore:
 
         Raises ``RecordNotFound``, which lists the models there are.
         """
-        records = self.models()
         wanted = text.strip()
-        versions = [record for record in records if record.name == wanted]
-        if versions:
-            return next((record for record in versions if record.active), versions[0])
+        active = self._active_model(wanted)
+        if active is not None:
+            return active
+        records = self.models()
         by_id = by_prefix(records, wanted, lambda record: record.id)
         if by_id is not None:
             return by_id
@@ -204,6 +204,14 @@ class RecordStore:
             by_name.setdefault(record.name, []).append(version_label(record))
         labels = {name: f"{name} ({', '.join(versions)})" for name, versions in by_name.items()}
         raise RecordNotFound(not_found("model", wanted, labels, "train one first: recsys-desktop train"))
+
+    def _active_model(self, name: str) -> ModelRecord | None:
+        """The active version of a name, or the newest that is there where the active one's folder is gone."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                f"{MODEL_QUERY} WHERE models.name = ? ORDER BY active DESC, models.version DESC", (name,)
+            )
+            return next((record for record in map(model_record, rows) if is_complete(self.folder_of(record))), None)
 
     def activate_model(self, record: ModelRecord) -> ModelRecord:
         """Make this version the one that its name means; activating an older one is a rollback."""

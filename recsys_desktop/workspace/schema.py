@@ -210,7 +210,9 @@ def back_up(connection: sqlite3.Connection, database: Path, version: int) -> Pat
     target = database.with_name(f"{database.stem}-version-{version}.backup{database.suffix}")
     partial = target.with_name(f".{target.name}.partial")
     with storage_errors(target):
-        partial.unlink(missing_ok=True)
+        # A journal that a killed process left would be played back into the new copy.
+        for leftover in (partial, partial.with_name(f"{partial.name}-journal")):
+            leftover.unlink(missing_ok=True)
         try:
             with closing(sqlite3.connect(partial)) as copy:
                 connection.backup(copy)

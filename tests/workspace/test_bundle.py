@@ -13,6 +13,7 @@ from recsys_desktop.workspace import (
     BundleInvalid,
     ModelRecord,
     Workspace,
+    WorkspaceError,
     WorkspaceFull,
     WorkspaceTooNew,
     bundle,
@@ -112,6 +113,12 @@ def test_full_disk_during_export_keeps_the_earlier_file(
         export_model(workspace, record, exported)
     assert exported.read_bytes() == before
     assert not list(exported.parent.glob(".*"))
+
+
+def test_export_into_a_folder_that_is_not_there_says_so(workspace: Workspace, exported: Path) -> None:
+    (record,) = workspace.models()
+    with pytest.raises(WorkspaceError, match="There is no folder"):
+        export_model(workspace, record, exported.parent / "nowhere" / "ease")
 
 
 @pytest.mark.parametrize("kept", [0, 0.01, 0.5, 0.99])

@@ -11,7 +11,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from recsys_desktop.workspace import ModelRecord, NotWritable, Workspace, WorkspaceBusy, WorkspaceNotFound, locking
+from recsys_desktop.workspace import (
+    ModelRecord,
+    NotWritable,
+    Workspace,
+    WorkspaceBusy,
+    WorkspaceError,
+    WorkspaceNotFound,
+    locking,
+)
 from recsys_desktop.workspace.locking import WorkspaceLock
 
 HOLD_OPEN = """
@@ -183,6 +191,17 @@ def test_unreadable_holder_text_still_gives_a_sentence(workspace: Workspace, fol
     (folder / "workspace.lock").write_text('{"pid": 12, "host"')
     with pytest.raises(WorkspaceBusy, match="open for writing in another process"):
         Workspace.open(folder)
+
+
+def test_file_system_without_locks_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(descriptor: int) -> bool:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(locking, "_try_lock", no_locks)
+    with pytest.raises(WorkspaceError, match=r"workspace\.lock cannot be locked .*Choose a folder on a disk"):
+        Workspace.open(folder)
+    monkeypatch.undo()
+    Workspace.open(folder).close()
 
 
 class FakeWindows:

@@ -132,6 +132,19 @@ def test_backup_holds_what_is_still_in_the_write_ahead_log(version_1: Path) -> N
         assert copy.execute("SELECT value FROM settings WHERE key = 'late'").fetchone() == ("1",)
 
 
+def test_journal_of_a_killed_backup_does_not_reach_the_next_one(version_1: Path, folder: Path) -> None:
+    """Played back, the journal of another copy would put its old pages into the new one."""
+    partial = folder / ".workspace-version-1.backup.sqlite.partial"
+    partial.write_bytes(b"half a copy")
+    journal = partial.with_name(f"{partial.name}-journal")
+    journal.write_bytes(b"its journal")
+    with closing(sqlite3.connect(version_1, isolation_level=None)) as connection:
+        backup = schema.back_up(connection, version_1, 1)
+    assert dump(backup) == dump(version_1)
+    assert not partial.exists()
+    assert not journal.exists()
+
+
 @pytest.mark.parametrize("mode", ["read", "write"])
 def test_newer_version_is_refused_and_left_alone(version_1: Path, folder: Path, mode: str) -> None:
     with closing(sqlite3.connect(version_1)) as connection:
