@@ -24,11 +24,7 @@ def split_version(text: str) -> tuple[str, int] | None:
 
 
 def check_name(name: str) -> str:
-    """``name`` without surrounding white space, if it can name a model or data set.
-
-    Raises ``InvalidName`` for an empty or very long one, for control characters, and for one that reads as a version
-    (``ease@3``, ``ease v3``), which could not be told from that version.
-    """
+    """``name`` without surrounding white space; ``InvalidName`` where it is empty, very long or cannot be shown."""
     stripped = name.strip()
     if not stripped:
         raise InvalidName("A name must not be empty.")
@@ -36,9 +32,15 @@ def check_name(name: str) -> str:
         raise InvalidName(f"The name {stripped[:40]!r}... is longer than {_LONGEST_NAME} characters.")
     if not stripped.isprintable():
         raise InvalidName(f"The name {stripped!r} contains characters that cannot be shown.")
-    if split_version(stripped) is not None:
-        raise InvalidName(f'The name "{stripped}" reads as a version; versions are numbered by themselves.')
     return stripped
+
+
+def check_model_name(name: str) -> str:
+    """As ``check_name``; also refuses what reads as a version (``ease@3``, ``ease v3``) and could not be told from it."""
+    checked = check_name(name)
+    if split_version(checked) is not None:
+        raise InvalidName(f'The name "{checked}" reads as a version of a model; versions are numbered by themselves.')
+    return checked
 
 
 def by_prefix(records: Sequence[Record], wanted: str, key: Callable[[Record], str]) -> Record | None:
@@ -53,7 +55,7 @@ def by_prefix(records: Sequence[Record], wanted: str, key: Callable[[Record], st
 
 
 def version_label(record: ModelRecord) -> str:
-    """ "v3", or "v3 active"."""
+    """How lists show a version: ``v3``, or ``v3 active``."""
     return f"v{record.version} active" if record.active else f"v{record.version}"
 
 

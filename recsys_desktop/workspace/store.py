@@ -27,7 +27,7 @@ from recsys_desktop.workspace.errors import (
 from recsys_desktop.workspace.location import workspace_folder
 from recsys_desktop.workspace.locking import WorkspaceLock
 from recsys_desktop.workspace.logs import LOGS_FOLDER
-from recsys_desktop.workspace.naming import check_name
+from recsys_desktop.workspace.naming import check_model_name, check_name
 from recsys_desktop.workspace.record_store import DATASETS_FOLDER, MODELS_FOLDER, REPORTS_FOLDER, RecordStore
 from recsys_desktop.workspace.records import (
     DatasetRecord,
@@ -206,7 +206,7 @@ class Workspace(RecordStore):
         The version number is given at the end, in the order in which publications end. The new version becomes the
         active one unless ``activate`` is False and there is another.
         """
-        name = check_name(name)
+        name = check_model_name(name)
         model_id = rows.new_id()
         with self._publish(
             MODELS_FOLDER,

@@ -233,6 +233,11 @@ def test_names_that_cannot_be_shown_or_told_from_a_version_are_refused(
     assert list((workspace.path / "models").iterdir()) == []
 
 
+def test_data_sets_have_no_versions_so_their_names_may_look_like_one(workspace: Workspace) -> None:
+    record = publish_dataset(workspace, "aaaaaaaa11", "MovieLens v2")
+    assert workspace.resolve_dataset("MovieLens v2") == record
+
+
 @pytest.mark.parametrize("fingerprint", ["", "..", "a/b", "a\\b", "x" * 129, "ü", ".partial-a"])
 def test_fingerprints_that_cannot_name_a_folder_are_refused(workspace: Workspace, fingerprint: str) -> None:
     with pytest.raises(InvalidName):
