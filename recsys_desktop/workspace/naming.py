@@ -36,7 +36,7 @@ def check_name(name: str) -> str:
 
 
 def check_model_name(name: str) -> str:
-    """As ``check_name``; also refuses what reads as a version (``ease@3``, ``ease v3``) and could not be told from it."""
+    """As ``check_name``; also refuses what reads as a version (``ease@3``, ``ease v3``), to tell them apart."""
     checked = check_name(name)
     if split_version(checked) is not None:
         raise InvalidName(f'The name "{checked}" reads as a version of a model; versions are numbered by themselves.')
