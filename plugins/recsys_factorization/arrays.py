@@ -46,3 +46,45 @@ class Ragged(NamedTuple):
 def lengthened(factors: Float32, rows: int) -> Float32:
     """A copy of float32 (n, dimensions) with rows of zeros appended up to `rows`."""
     return np.concatenate((factors, np.zeros((rows - len(factors), *factors.shape[1:]), dtype=factors.dtype)))
+
+
+def merged(old: SparseRows, new: SparseRows) -> SparseRows:
+    """The entries of both, those of `new` replacing those of `old` at the same place; `new` may have more rows.
+
+    Only the rows that `new` has entries in are sorted again; indices ascend within a row.
+    """
+    n_rows = new.n_rows
+    old_lengths = np.zeros(n_rows, dtype=np.int64)
+    old_lengths[: old.n_rows] = np.diff(old.indptr)
+    new_lengths = np.diff(new.indptr)
+    touched = new_lengths > 0
+    from_touched = np.repeat(touched, old_lengths)
+    rows = np.concatenate(
+        (np.repeat(np.arange(n_rows), np.where(touched, old_lengths, 0)), np.repeat(np.arange(n_rows), new_lengths))
+    )
+    columns = np.concatenate((old.indices[from_touched], new.indices))
+    values = np.concatenate((old.data[from_touched], new.data))
+    order = np.lexsort((columns, rows))
+    rows, columns, values = rows[order], columns[order], values[order]
+    last = np.append((rows[1:] != rows[:-1]) | (columns[1:] != columns[:-1]), True)
+    rows, columns, values = rows[last], columns[last], values[last]
+    lengths = np.where(touched, np.bincount(rows, minlength=n_rows), old_lengths)
+    indptr = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
+    indices = np.empty(indptr[-1], dtype=np.int32)
+    data = np.empty(indptr[-1], dtype=np.float32)
+    fresh = np.repeat(touched, lengths)
+    indices[fresh], data[fresh] = columns, values
+    indices[~fresh], data[~fresh] = old.indices[~from_touched], old.data[~from_touched]
+    return SparseRows(indptr, indices, data)
+
+
+def rows_of_columns(rows: SparseRows, columns: npt.NDArray[Any]) -> SparseRows:
+    """The entries in some columns, by column in the order given: indices are rows of the matrix."""
+    place = np.full(int(max(rows.indices.max(initial=-1), columns.max(initial=-1))) + 1, -1, dtype=np.int64)
+    place[columns] = np.arange(len(columns))
+    positions = np.flatnonzero(place[rows.indices] >= 0)
+    owners = np.searchsorted(rows.indptr, positions, side="right") - 1
+    target = place[rows.indices[positions]]
+    order = np.argsort(target, kind="stable")
+    indptr = np.concatenate(([0], np.cumsum(np.bincount(target, minlength=len(columns))))).astype(np.int64)
+    return SparseRows(indptr, owners[order].astype(np.int32), rows.data[positions[order]])

@@ -14,7 +14,7 @@ LONGEST_DUAL = 24
 """Rows of up to this many entries are solved exactly in the space of their entries."""
 
 
-@numba.njit(nogil=True, cache=True, fastmath=True)
+@numba.njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
 def _dual_solution(
     entries: Int32, factors: Float32, reciprocal: Float32, solution: Float32, inner: Float32, dual: Float32
 ) -> None:
@@ -55,7 +55,7 @@ def _dual_solution(
         solution[f] *= reciprocal[f]
 
 
-@numba.njit(nogil=True, cache=True, fastmath=True)
+@numba.njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
 def _apply(entries: Int32, factors: Float32, diagonal: Float32, vector: Float32, out: Float32) -> None:
     """out = (D + F^T F) vector."""
     dimensions = len(diagonal)
@@ -70,7 +70,7 @@ def _apply(entries: Int32, factors: Float32, diagonal: Float32, vector: Float32,
             out[f] += total * row[f]
 
 
-@numba.njit(nogil=True, cache=True, fastmath=True)
+@numba.njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
 def _conjugate_gradients(
     entries: Int32,
     factors: Float32,
@@ -179,7 +179,7 @@ def solve_rows(
             )
 
 
-@numba.njit(nogil=True, cache=True, fastmath=True)
+@numba.njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
 def observed_errors(
     begin: int, end: int, indptr: Int64, columns: Int32, factors: Float32, solution: Float32, errors: Float64
 ) -> None:

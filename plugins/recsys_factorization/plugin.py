@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from recsys_desktop.api import AlgorithmSpec, Capabilities, Family, Params, Serves, TuningRange, hookimpl, param
+from recsys_desktop.api import AlgorithmSpec, Capabilities, Family, Needs, Params, Serves, TuningRange, hookimpl, param
 
 
 class ImplicitALSParams(Params):
@@ -77,7 +77,122 @@ IMPLICIT_ALS = AlgorithmSpec(
 )
 
 
+_RIDGE_CAPABILITIES = Capabilities(
+    serves=Serves.HISTORY,
+    predicts_ratings=True,
+    uses_ratings=True,
+    explains=True,
+    additive=True,
+    updates_live=True,
+    similar_items=True,
+    item_embeddings=True,
+    user_embeddings=True,
+    randomised=True,
+)
+
+
+class RidgeParams(Params):
+    """Parameters that rating factorisations with ridge penalties share."""
+
+    factors: int = param(
+        64,
+        help="Numbers that describe each person and item; more can tell finer tastes apart and take longer.",
+        ge=1,
+        le=1024,
+        tune=TuningRange(16, 128, log=True),
+    )
+    regularisation: float = param(
+        0.05,
+        help="How strongly factors are held back for each rating they rest on, relative to the spread of ratings.",
+        gt=0,
+        le=10,
+        tune=TuningRange(0.02, 0.15, log=True),
+    )
+    factor_shrinkage: float = param(
+        2.0,
+        help="Draws the factors of people and items with few ratings towards the average; as if that many ratings said "
+        "nothing.",
+        unit="ratings",
+        gt=0,
+        le=1000,
+        tune=TuningRange(0.3, 10.0, log=True),
+        advanced=True,
+    )
+    bias_shrinkage: float = param(
+        3.0,
+        help="Draws the average of people and items with few ratings towards the overall one; as if that many ratings "
+        "were average.",
+        unit="ratings",
+        gt=0,
+        le=1000,
+        tune=TuningRange(1.0, 15.0, log=True),
+        advanced=True,
+    )
+
+
+class SVDParams(RidgeParams):
+    """Parameters of biased, regularised SVD."""
+
+    epochs: int = param(30, help="Passes over the ratings; the step falls to nothing by the last.", ge=1, le=1000)
+    learning_rate: float = param(
+        0.03,
+        help="Size of the first gradient steps; lower is slower and steadier.",
+        gt=0,
+        le=0.5,
+        tune=TuningRange(0.01, 0.06, log=True),
+    )
+
+
+SVD = AlgorithmSpec(
+    id="svd",
+    name="SVD",
+    family=Family.FACTORISATION,
+    summary="Predicts ratings from learnt tastes; fast, and good at most sizes.",
+    implementation="recsys_factorization.svd:BiasedSVD",
+    params=SVDParams,
+    capabilities=_RIDGE_CAPABILITIES,
+    needs=Needs(ratings=True),
+    paper="Koren, Bell, Volinsky 2009, doi:10.1109/MC.2009.263",
+)
+
+
+class ALSParams(RidgeParams):
+    """Parameters of explicit alternating least squares."""
+
+    factors: int = param(
+        32,
+        help="Numbers that describe each person and item; more can tell finer tastes apart and take longer.",
+        ge=1,
+        le=1024,
+        tune=TuningRange(8, 64, log=True),
+    )
+    factor_shrinkage: float = param(
+        5.0,
+        help="Draws the factors of people and items with few ratings towards the average; as if that many ratings said "
+        "nothing.",
+        unit="ratings",
+        gt=0,
+        le=1000,
+        tune=TuningRange(1.0, 15.0, log=True),
+        advanced=True,
+    )
+    iterations: int = param(10, help="Sweeps over all people and all items.", ge=1, le=500)
+
+
+ALS = AlgorithmSpec(
+    id="als",
+    name="ALS (ratings)",
+    family=Family.FACTORISATION,
+    summary="Predicts ratings by exact alternating steps; no learning rate, and the same on any number of threads.",
+    implementation="recsys_factorization.als:ExplicitALS",
+    params=ALSParams,
+    capabilities=_RIDGE_CAPABILITIES,
+    needs=Needs(ratings=True),
+    paper="Zhou, Wilkinson, Schreiber, Pan 2008, doi:10.1007/978-3-540-68880-8_32",
+)
+
+
 @hookimpl
 def recsys_desktop_algorithms() -> Sequence[AlgorithmSpec]:
     """The algorithms of this package."""
-    return (IMPLICIT_ALS,)
+    return (IMPLICIT_ALS, SVD, ALS)

@@ -1,0 +1,221 @@
+"""RidgeRecommender: what the rating factorisations share whose people are folded in by ridge regression."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from recsys_desktop.api import (
+    Contribution,
+    Dataset,
+    Explanation,
+    Query,
+    Recommender,
+    RunContext,
+    Source,
+)
+from recsys_desktop.api.dataset import Bool, Float32, Int32, Int64
+from recsys_desktop.toolkit.parallel import in_blocks
+from recsys_desktop.toolkit.products import SparseRows
+from recsys_factorization.arrays import lengthened, merged, rows_of_columns
+from recsys_factorization.ridge_kernels import solve_ridge_rows
+
+ROWS_PER_BLOCK = 512
+
+
+class RidgeRecommender(Recommender):
+    """A rating is mean + spread (b_u + b_i + p_u.q_i), with (b_u, p_u) by ridge regression on the person's history.
+
+    With x_i = (1, q_i) and y_i = (rating - mean) / spread - b_i over the n known items of a history, (b_u, p_u) = w
+    minimises sum (y_i - w.x_i)^2 + bias_shrinkage b_u^2 + (regularisation n + factor_shrinkage) |p_u|^2: exactly the
+    objective of the training for this person, the items held fixed. So a person is their history.
+
+    Parameters used: regularisation, factor_shrinkage, bias_shrinkage. A subclass's `_fit` calls `_begin`, sets
+    `item_biases_` and `item_factors_`, and calls `_finish`.
+
+    Fitted state: mean_, spread_ (rating units); item_biases_ float32 (n_items,) and item_factors_ float32 (n_items,
+    factors), user_biases_ and user_factors_ likewise, in units of the spread; rated_indptr_, rated_items_, ratings_:
+    the training ratings by user.
+    """
+
+    mean_: float
+    spread_: float
+    item_biases_: Float32
+    item_factors_: Float32
+    user_biases_: Float32
+    user_factors_: Float32
+    rated_indptr_: Int64
+    rated_items_: Int32
+    ratings_: Float32
+
+    @property
+    def _rated(self) -> SparseRows:
+        """The training ratings by user."""
+        return SparseRows(self.rated_indptr_, self.rated_items_, self.ratings_)
+
+    def _begin(self, train: Dataset) -> SparseRows:
+        """Set the mean, the spread and the training ratings; the latter are returned."""
+        rated = SparseRows.of(train.matrix("rating"))
+        self.mean_ = float(rated.data.mean(dtype=np.float64))
+        self.spread_ = float(rated.data.std(dtype=np.float64)) or 1.0
+        self.rated_indptr_, self.rated_items_, self.ratings_ = rated
+        return rated
+
+    def _finish(self, run: RunContext) -> None:
+        """Fold in the people of the training data."""
+        self._hold_people(self._solve_people(self._rated, run.threads))
+
+    def _hold_people(self, solution: Float32) -> None:
+        self.user_biases_, self.user_factors_ = solution[:, 0].copy(), solution[:, 1:].copy()
+
+    def _penalty(self, lengths: npt.NDArray[Any]) -> Float32:
+        """float32 (rows, 2): the penalty of the bias and of the factors for rows of this many ratings."""
+        penalty = np.empty((len(lengths), 2), dtype=np.float32)
+        penalty[:, 0] = self.params.bias_shrinkage
+        penalty[:, 1] = self.params.regularisation * lengths + self.params.factor_shrinkage
+        return penalty
+
+    def _deviations(self, rated: SparseRows) -> Float32:
+        """float32 (entries,): the ratings in units of the spread, less mean and item bias."""
+        deviations: Float32 = (rated.data - np.float32(self.mean_)) / np.float32(self.spread_)
+        return deviations - self.item_biases_[rated.indices]
+
+    def _solve_people(self, rated: SparseRows, threads: int = 1) -> Float32:
+        """(b_u, p_u) of people with these ratings of known items: float32 (n, 1 + factors)."""
+        return solve_rows(
+            rated._replace(data=self._deviations(rated)),
+            with_constant(self.item_factors_),
+            self._penalty(np.diff(rated.indptr)),
+            threads,
+        )
+
+    def _histories(self, query: Query) -> SparseRows:
+        """The ratings that the people of a query gave to items that the model knows."""
+        rated = SparseRows.of(query.matrix(self.n_items, "rating"))
+        known = self.known_items_[rated.indices]
+        if known.all():
+            return rated
+        indptr = np.concatenate(([0], np.cumsum(known)))[rated.indptr]
+        return SparseRows(indptr, rated.indices[known], rated.data[known])
+
+    def _serves(self, query: Query) -> Bool:
+        return np.bincount(query.owner[self.known_items_[query.items]], minlength=len(query)) > 0
+
+    def predictable_items(self) -> Bool:
+        """All: an item without ratings is taken to be an average one."""
+        return np.ones(self.n_items, dtype=np.bool_)
+
+    def _score(self, query: Query, items: Int32 | None) -> Float32:
+        people = self._solve_people(self._histories(query)) * np.float32(self.spread_)
+        factors, biases = self.item_factors_, self.item_biases_
+        if items is not None:
+            factors, biases = factors[items], biases[items]
+        scores: Float32 = people[:, 1:] @ factors.T
+        scores += people[:, :1]
+        scores += (self.mean_ + self.spread_ * biases).astype(np.float32)
+        return scores
+
+    def _explain(self, query: Query, items: Int32, scores: Float32) -> list[Explanation]:
+        """score_j = base_j + sum over the history i of x_j^T A^-1 x_i y_i, A being the person's own ridge matrix."""
+        rated = self._histories(query)
+        parts = ridge_contributions(
+            with_constant(self.item_factors_[rated.indices]),
+            self._deviations(rated) * np.float32(self.spread_),
+            self._penalty(np.diff(rated.indptr))[0],
+            with_constant(self.item_factors_[items]),
+        )
+        codes = rated.indices.tolist()
+        return [
+            Explanation.of(
+                int(item),
+                float(score),
+                [Contribution(Source.HISTORY, float(value), code) for value, code in zip(part, codes, strict=True)],
+                base=self.mean_ + self.spread_ * float(self.item_biases_[item]),
+                additive=True,
+                faithful_to_removal=False,
+                method="closed form of the person's own ridge regression; the base is the item's average",
+            )
+            for item, score, part in zip(items, scores, parts, strict=True)
+        ]
+
+    def item_embeddings(self) -> Float32:
+        """float32 (n_items, factors); NaN for items without ratings."""
+        embeddings: Float32 = np.where(self.known_items_[:, None], self.item_factors_, np.float32(np.nan))
+        return embeddings
+
+    def user_embeddings(self) -> Float32:
+        """float32 (n_users, factors), folded in from the training ratings; NaN for users without any."""
+        embeddings: Float32 = np.where(self.known_users_[:, None], self.user_factors_, np.float32(np.nan))
+        return embeddings
+
+    def _updated(self, additions: Dataset) -> None:
+        """Solve the people and items of the new ratings again by ridge regression, the others held fixed."""
+        self.item_biases_ = lengthened(self.item_biases_, additions.n_items)
+        self.item_factors_ = lengthened(self.item_factors_, additions.n_items)
+        self.user_biases_ = lengthened(self.user_biases_, additions.n_users)
+        self.user_factors_ = lengthened(self.user_factors_, additions.n_users)
+        new = SparseRows.of(additions.matrix("rating"))
+        rated = merged(self._rated, new)
+        self.rated_indptr_, self.rated_items_, self.ratings_ = rated
+        users = np.flatnonzero(np.diff(new.indptr) > 0)
+        items = np.unique(new.indices)
+        self._refold(users, rated)
+        self._solve_items(items, rated)
+        self._refold(users, rated)
+
+    def _refold(self, users: npt.NDArray[Any], rated: SparseRows) -> None:
+        solution = self._solve_people(taken_rows(rated, users))
+        self.user_biases_[users], self.user_factors_[users] = solution[:, 0], solution[:, 1:]
+
+    def _solve_items(self, items: npt.NDArray[Any], rated: SparseRows) -> None:
+        by_item = rows_of_columns(rated, items)
+        deviations = (by_item.data - np.float32(self.mean_)) / np.float32(self.spread_)
+        deviations -= self.user_biases_[by_item.indices]
+        penalty = self._penalty(np.diff(by_item.indptr))
+        solution = solve_rows(by_item._replace(data=deviations), with_constant(self.user_factors_), penalty)
+        self.item_biases_[items], self.item_factors_[items] = solution[:, 0], solution[:, 1:]
+
+
+def solve_rows(rows: SparseRows, features: Float32, penalty: Float32, threads: int = 1) -> Float32:
+    """A ridge regression for each row: float32 (rows, dimensions); see `solve_ridge_rows`."""
+    solution = np.zeros((rows.n_rows, features.shape[1]), dtype=np.float32)
+    in_blocks(
+        lambda begin, end: solve_ridge_rows(begin, end, *rows, features, penalty, solution),
+        rows.n_rows,
+        ROWS_PER_BLOCK,
+        threads,
+    )
+    return solution
+
+
+def with_constant(factors: Float32) -> Float32:
+    """float32 (n, 1 + factors): a first column of ones, for a bias."""
+    features = np.ones((len(factors), factors.shape[1] + 1), dtype=np.float32)
+    features[:, 1:] = factors
+    return features
+
+
+def ridge_contributions(own: Float32, targets: Float32, penalty: Float32, wanted: Float32) -> npt.NDArray[np.float64]:
+    """What each entry of one ridge regression adds to the predictions: float64 (wanted, entries).
+
+    own: float32 (entries, dimensions), x. targets: float32 (entries,). penalty: float32 (2,), of the first dimension
+    and the others. wanted: float32 (wanted, dimensions), x of what is predicted.
+    """
+    rows = own.astype(np.float64)
+    matrix = rows.T @ rows
+    diagonal = np.full(rows.shape[1], float(penalty[1]))
+    diagonal[0] = penalty[0]
+    matrix[np.diag_indices_from(matrix)] += diagonal
+    weights = np.linalg.solve(matrix, wanted.astype(np.float64).T)
+    parts: npt.NDArray[np.float64] = (rows @ weights).T * targets
+    return parts
+
+
+def taken_rows(rows: SparseRows, chosen: npt.NDArray[Any]) -> SparseRows:
+    """Some rows, in the order given."""
+    lengths = np.diff(rows.indptr)[chosen]
+    indptr = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
+    positions = np.repeat(rows.indptr[chosen] - indptr[:-1], lengths) + np.arange(indptr[-1])
+    return SparseRows(indptr, rows.indices[positions], rows.data[positions])
