@@ -1,0 +1,33 @@
+"""Weights of interactions, as information retrieval weighs words in documents."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from recsys_desktop.api.dataset import Float32
+from recsys_desktop.toolkit.products import SparseRows
+
+
+def inverse_user_frequency(by_user: SparseRows, n_items: int) -> SparseRows:
+    """Multiply the interactions of user u by log(1 + n_items / n_u), n_u how many they have: the idf of TF-IDF."""
+    lengths = np.diff(by_user.indptr)
+    idf = np.log1p(n_items / np.maximum(lengths, 1)).astype(np.float32)
+    return by_user._replace(data=by_user.data * np.repeat(idf, lengths))
+
+
+def bm25(by_item: SparseRows, saturation: float, length: float) -> SparseRows:
+    """BM25's term, with items as documents: x (k1 + 1) / (k1 (1 - b + b n_i / mean n) + 1).
+
+    by_item: (n_items, n_users), interactions that count 1, perhaps already multiplied by their idf x.
+    saturation: k1. length: b.
+    """
+    lengths = np.diff(by_item.indptr)
+    mean = lengths[lengths > 0].mean() if lengths.any() else 1.0
+    terms = (saturation + 1) / (saturation * (1 - length + length * lengths / mean) + 1)
+    return by_item._replace(data=by_item.data * np.repeat(terms.astype(np.float32), lengths))
+
+
+def squared_lengths(rows: SparseRows) -> Float32:
+    """The sum of squares of each row: float32 (n,), 0 for empty rows."""
+    owner = np.repeat(np.arange(rows.n_rows), np.diff(rows.indptr))
+    return np.bincount(owner, weights=rows.data.astype(np.float64) ** 2, minlength=rows.n_rows).astype(np.float32)

@@ -1,0 +1,84 @@
+"""ItemWeightModel: the base of rankers whose scores are sums of sparse item-to-item weights over a history."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from recsys_desktop.api import Contribution, Explanation, Query, Recommender, Source
+from recsys_desktop.api.dataset import Float32, Int32
+from recsys_desktop.toolkit.products import SparseRows
+
+
+class ItemWeightModel(Recommender):
+    """The score of item j for history h is Σ_{i in h} w_ij, over the items i that have a weight for j.
+
+    An item for which no item of the history has a weight scores NaN: the model has no opinion on it, and the engine's
+    fallback completes the list. A subclass sets `weights_` in `_fit` and may have a parameter `min_rating`.
+
+    Fitted: `weights_` CSR float32 (n_items, n_items), w_ij in row i of the history item and column j of the scored one.
+    """
+
+    weights_: Any
+    method: ClassVar[str]
+
+    def _history(self, query: Query) -> SparseRows:
+        return SparseRows.of(query.matrix(self.n_items, "one", getattr(self.params, "min_rating", None)))
+
+    def _score(self, query: Query, items: Int32 | None) -> npt.NDArray[Any]:
+        scores = history_scores(self._history(query), SparseRows.of(self.weights_), self.n_items)
+        return scores if items is None else scores[:, items]
+
+    def _explain(self, query: Query, items: Int32, scores: Float32) -> list[Explanation]:
+        sources = self._history(query).indices
+        parts = self.weights_[sources][:, items].toarray()
+        return [
+            Explanation.of(
+                int(item),
+                float(score),
+                [
+                    Contribution(Source.HISTORY, float(parts[row, column]), int(sources[row]))
+                    for row in np.flatnonzero(parts[:, column])
+                ],
+                additive=True,
+                faithful_to_removal=True,
+                method=self.method,
+            )
+            for column, (item, score) in enumerate(zip(items, scores, strict=True))
+        ]
+
+    def _item_similarities(self, item: int) -> npt.NDArray[Any]:
+        """The weights that speak for `item`, by history item."""
+        out = np.full(self.n_items, np.nan, dtype=np.float32)
+        column = self.weights_[:, [item]].tocoo()
+        out[column.row] = column.data
+        return out
+
+
+def history_scores(history: SparseRows, weights: SparseRows, n_items: int) -> Float32:
+    """Sums of weights over histories: float32 (people, n_items), NaN where no item of the history has a weight.
+
+    history: (people, n_items). weights: (n_items, n_items), rows of history items. Summed in the order of the history.
+    """
+    out = np.full((history.n_rows, n_items), np.nan, dtype=np.float32)
+    _history_scores(*history, *weights, out)
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _history_scores(
+    indptr: Any, indices: Any, data: Any, weight_indptr: Any, weight_indices: Any, weight_data: Any, out: Any
+) -> None:
+    for person in range(len(out)):
+        for at in range(indptr[person], indptr[person + 1]):
+            source = indices[at]
+            for other in range(weight_indptr[source], weight_indptr[source + 1]):
+                item = weight_indices[other]
+                value = data[at] * weight_data[other]
+                if np.isnan(out[person, item]):
+                    out[person, item] = value
+                else:
+                    out[person, item] += value
