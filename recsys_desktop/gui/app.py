@@ -10,6 +10,8 @@ from types import TracebackType
 
 from PySide6.QtWidgets import QApplication
 
+from recsys_desktop.gui.garbage import main_thread_collects_garbage
+from recsys_desktop.gui.preferences import stored_theme
 from recsys_desktop.gui.session import Session
 from recsys_desktop.gui.theme import theme
 from recsys_desktop.gui.window import MainWindow
@@ -27,8 +29,10 @@ def create_window(workspace: Path | None) -> tuple[QApplication, MainWindow]:
         application = QApplication(sys.argv[:1])
         application.setApplicationName("RecSys Desktop")
         application.setOrganizationName("RecSys Desktop")
-    theme().install(application)
-    return application, MainWindow(Session(workspace))
+    theme().install(application, stored_theme())
+    window = MainWindow(Session(workspace))
+    window.first_painted.connect(window.session.open_engine)
+    return application, window
 
 
 def run_window(workspace_path: Path | None = None) -> int:
@@ -37,9 +41,13 @@ def run_window(workspace_path: Path | None = None) -> int:
         # Imported after Qt, torch can fail to load its libraries on Windows.
         import torch  # noqa: F401
     application, window = create_window(workspace_path)
+    before = sys.excepthook
     _show_unexpected_errors_in(window)
-    window.show()
-    return application.exec()
+    with main_thread_collects_garbage(window):
+        window.show()
+        code = application.exec()
+    sys.excepthook = before
+    return code
 
 
 def _show_unexpected_errors_in(window: MainWindow) -> None:

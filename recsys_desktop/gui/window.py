@@ -7,7 +7,6 @@ import importlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from PySide6.QtCore import QEvent, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QKeySequence, QShortcut
@@ -28,6 +27,7 @@ from recsys_desktop.gui.session import Session
 from recsys_desktop.gui.status_bar import StatusBar
 from recsys_desktop.gui.theme import PAGE_MARGIN, ThemeMode, theme
 from recsys_desktop.gui.widgets.buttons import NavigationButton
+from recsys_desktop.gui.widgets.card import PageFrame
 from recsys_desktop.gui.widgets.chip import Chip
 from recsys_desktop.gui.widgets.labels import text_label
 from recsys_desktop.gui.widgets.messages import InlineMessage, Toast
@@ -49,13 +49,6 @@ class PagePlace:
     icon: str
     implementation: str
     at_foot: bool = False
-
-
-class Page(Protocol):
-    """What a page may have besides being a widget."""
-
-    def receive(self, detail: object) -> None:
-        """Take what another page sent along."""
 
 
 PAGES = (
@@ -85,15 +78,22 @@ class NavigationRail(QFrame):
         layout.setContentsMargins(5, 10, 4, 10)
         layout.setSpacing(2)
         self._buttons: dict[str, NavigationButton] = {}
-        for at_foot in (False, True):
-            for page in pages:
-                if page.at_foot is at_foot:
-                    entry = NavigationButton(page.icon, page.title)
-                    entry.clicked.connect(lambda _checked=False, key=page.key: self.chosen.emit(key))
-                    self._buttons[page.key] = entry
-                    layout.addWidget(entry)
-            if not at_foot:
-                layout.addStretch(1)
+        self._work = QVBoxLayout()
+        self._work.setSpacing(2)
+        self._foot = QVBoxLayout()
+        self._foot.setSpacing(2)
+        layout.addLayout(self._work)
+        layout.addStretch(1)
+        layout.addLayout(self._foot)
+        for page in pages:
+            self.add(page)
+
+    def add(self, page: PagePlace) -> None:
+        """Add a place below those that are there."""
+        entry = NavigationButton(page.icon, page.title)
+        entry.clicked.connect(lambda: self.chosen.emit(page.key))
+        self._buttons[page.key] = entry
+        (self._foot if page.at_foot else self._work).addWidget(entry)
 
     def show_current(self, key: str) -> None:
         """Mark the page that is shown."""
@@ -147,6 +147,7 @@ class MainWindow(QMainWindow):
         self._pages: dict[str, QWidget] = {}
         self._painted = False
         self._closing = False
+        self._toast_shown: Toast | None = None
         self.setWindowTitle("RecSys Desktop")
         self.setWindowIcon(application_icon())
         self.setMinimumSize(MINIMUM_SIZE)
@@ -175,6 +176,12 @@ class MainWindow(QMainWindow):
         session.page_wanted.connect(self.show_page)
         session.notice.connect(self._toast)
         session.failed.connect(self.show_error)
+        session.warned.connect(self.show_warning)
+        session.engine_opened.connect(self._engine_opened)
+        session.data_changed.connect(self._show_context)
+        session.model_changed.connect(self._show_context)
+        session.datasets_changed.connect(self._offer_data)
+        session.models_changed.connect(self._offer_models)
         session.add_commands(self._own_commands)
         session.jobs.idle.connect(self._jobs_ended)
         for number, page in enumerate(pages, start=1):
@@ -187,14 +194,34 @@ class MainWindow(QMainWindow):
         central.setFocus()
 
     def page(self, key: str) -> QWidget:
-        """Return a page, building it first if need be."""
+        """Return a page, building it first if need be. A page of a plugin that cannot be built says so instead."""
         if key not in self._pages:
-            module, _, name = self._places[key].implementation.partition(":")
-            build: Callable[[Session], QWidget] = getattr(importlib.import_module(module), name)
-            page = build(self.session)
+            try:
+                page = self._build(self._places[key])
+            except Exception as error:
+                if not key.startswith("panel "):
+                    raise
+                logger.exception("The page %s cannot be built", key)
+                page = PageFrame(self._places[key].title)
+                page.body.addWidget(
+                    InlineMessage(
+                        "This page of a plugin cannot be shown",
+                        f"{type(error).__name__}: {error}",
+                        "The rest of the application works. Switch the plugin off, or tell its author.",
+                    )
+                )
+                page.body.addStretch(1)
             self._pages[key] = page
             self.stack.addWidget(page)
         return self._pages[key]
+
+    def _build(self, place: PagePlace) -> QWidget:
+        module, _, name = place.implementation.partition(":")
+        build: Callable[[Session], QWidget] = getattr(importlib.import_module(module), name)
+        page = build(self.session)
+        if not isinstance(page, QWidget):
+            raise TypeError(f"{place.implementation} gives a {type(page).__name__}, not a QWidget")
+        return page
 
     @property
     def current_page(self) -> str:
@@ -210,22 +237,79 @@ class MainWindow(QMainWindow):
             page.receive(detail)
 
     def show_error(self, what: str, where: str = "", what_to_do: str = "") -> None:
-        """Show above the page what went wrong; the newest of at most three."""
+        """Show above the page what went wrong; the newest of at most three messages."""
+        self._show_message(InlineMessage(what, where, what_to_do))
+
+    def show_warning(self, what: str, where: str = "") -> None:
+        """Show above the page what the person should know."""
+        self._show_message(InlineMessage(what, where, severity="warning"))
+
+    def _show_message(self, message: InlineMessage) -> None:
         while self._messages.count() >= 3:
             oldest = self._messages.takeAt(0)
             if oldest is not None and (widget := oldest.widget()) is not None:
                 widget.deleteLater()
-        message = InlineMessage(what, where, what_to_do)
         self._messages.setContentsMargins(PAGE_MARGIN, 12, PAGE_MARGIN, 0)
         message.closed.connect(self._message_closed)
         self._messages.addWidget(message)
+
+    def _engine_opened(self) -> None:
+        self.status_bar.set_machine(self.session.engine.threads, "CPU")
+        self._add_panels()
+        self._show_context()
+
+    def _show_context(self) -> None:
+        bar, session = self.context_bar, self.session
+        if session.workspace_path is not None and session.is_open:
+            bar.show_fact("workspace", session.workspace_path.name)
+            bar.chips["workspace"].explain(str(session.workspace_path))
+        bar.show_fact("data", session.data.name if session.data is not None else "")
+        model = session.model
+        name = session.algorithm_name(model.algorithm) if model is not None else ""
+        bar.show_fact("model", name, f"v{model.version}" if model is not None else "")
+        self._offer_models()
+
+    def _offer_data(self) -> None:
+        chip = self.context_bar.chips["data"]
+        chip.set_choices([(record.name, record) for record in self.session.datasets], self._open_data)
+
+    def _open_data(self, record: object) -> None:
+        self.session.open_data(record)  # type: ignore[arg-type]
+        self.show_page("data")
+
+    def _offer_models(self) -> None:
+        models = self.session.models_of_data()
+        if models:
+            choices = [(f"{self.session.algorithm_name(model.algorithm)} v{model.version}", model) for model in models]
+            self.context_bar.chips["model"].set_choices(choices, self._choose_model)
+
+    def _choose_model(self, model: object) -> None:
+        self.session.choose_model(model)  # type: ignore[arg-type]
+
+    def _add_panels(self) -> None:
+        """Give the pages that plugins bring their places on the rail."""
+        for panel in self.session.engine.registry.panels.values():
+            key = f"panel {panel.id}"
+            if key not in self._places:
+                place = PagePlace(key, panel.title, panel.icon, panel.implementation)
+                self._places[key] = place
+                self.rail.add(place)
 
     def _message_closed(self) -> None:
         if self._messages.count() <= 1:
             self._messages.setContentsMargins(PAGE_MARGIN, 0, PAGE_MARGIN, 0)
 
-    def _toast(self, text: str, undo: Callable[[], object] | None) -> None:
-        Toast(self, text, undo)
+    def _toast(self, text: str, undo: Callable[[], object] | None, expired: Callable[[], object] | None) -> None:
+        if self._toast_shown is not None:
+            self._toast_shown.expire_now()
+        toast = Toast(self, text, undo)
+        if expired is not None:
+            toast.expired.connect(expired)
+        toast.gone.connect(self._toast_gone)
+        self._toast_shown = toast
+
+    def _toast_gone(self) -> None:
+        self._toast_shown = None
 
     def _own_commands(self) -> list[Command]:
         commands = [
@@ -258,7 +342,10 @@ class MainWindow(QMainWindow):
             self.setEnabled(False)
             event.ignore()
             return
+        if self._toast_shown is not None:
+            self._toast_shown.discard()
         jobs.close()
+        self.session.close_engine()
         event.accept()
         super().closeEvent(event)
 

@@ -116,6 +116,7 @@ class Toast(QFrame):
     """
 
     expired = Signal()
+    gone = Signal()
 
     def __init__(self, host: QWidget, text: str, undo: Callable[[], object] | None = None) -> None:
         super().__init__(host)
@@ -154,6 +155,14 @@ class Toast(QFrame):
             self._undo()
         self._go()
 
+    def expire_now(self) -> None:
+        """Go, as if the time were over."""
+        self._expire()
+
+    def discard(self) -> None:
+        """Go without having expired: what could still be undone is not done."""
+        self._go()
+
     def _expire(self) -> None:
         self.expired.emit()
         self._go()
@@ -161,4 +170,5 @@ class Toast(QFrame):
     def _go(self) -> None:
         self._timer.stop()
         self.hide()
+        self.gone.emit()
         self.deleteLater()

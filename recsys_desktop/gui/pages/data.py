@@ -1,0 +1,240 @@
+"""The data page: nothing yet, an import being prepared, or the data set that is open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QMessageBox, QStackedWidget, QVBoxLayout, QWidget
+
+from recsys_desktop.gui import formats
+from recsys_desktop.gui.pages.import_view import ImportView
+from recsys_desktop.gui.pages.statistics_cards import StatisticsCards
+from recsys_desktop.gui.session import Session
+from recsys_desktop.gui.theme import CARD_GAP, CARD_PADDING
+from recsys_desktop.gui.widgets.buttons import button
+from recsys_desktop.gui.widgets.card import Card, PageFrame, scrolling
+from recsys_desktop.gui.widgets.chip import Chip
+from recsys_desktop.gui.widgets.labels import Paragraph, Tag, Tone
+from recsys_desktop.gui.widgets.messages import EmptyState
+from recsys_desktop.gui.widgets.table import Cell, Column, DataTable
+
+if TYPE_CHECKING:
+    from recsys_desktop.data import DatasetStatistics
+    from recsys_desktop.engine import ItemMatch
+    from recsys_desktop.workspace import DatasetRecord
+
+_SIDE_WIDTH = 330
+_ITEMS_SHOWN = 200
+
+
+class DataPage(QStackedWidget):
+    """Shows one of three views. ``receive`` takes a list of files to import."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        self.choose_files: Callable[[], Sequence[Path]] = self._ask_for_files
+        self.empty = PageFrame("Data")
+        self.empty.body.addWidget(
+            EmptyState(
+                "data",
+                "No data is open. Choose a file of ratings, purchases or clicks, or a sample on the Start page.",
+                "Choose a file\u2026",
+                self.choose,
+            )
+        )
+        self.import_view = ImportView(session)
+        self.dataset_view = DatasetView(session)
+        for view in (self.empty, self.import_view, self.dataset_view):
+            self.addWidget(view)
+        self.dataset_view.another.clicked.connect(self.choose)
+        self.import_view.imported.connect(self._imported)
+        self.import_view.left.connect(self._show_open)
+        session.data_changed.connect(self._data_changed)
+        self._show_open()
+
+    def receive(self, detail: object) -> None:
+        """Begin the import of files."""
+        if isinstance(detail, list | tuple) and detail:
+            self.import_view.load([Path(path) for path in detail])
+            self.setCurrentWidget(self.import_view)
+
+    def choose(self) -> None:
+        """Ask for files and begin their import."""
+        files = self.choose_files()
+        if files:
+            self.receive(list(files))
+
+    def _ask_for_files(self) -> Sequence[Path]:
+        names, _ = QFileDialog.getOpenFileNames(self, "Choose a file of ratings, purchases or clicks")
+        return [Path(name) for name in names]
+
+    def _imported(self, record: DatasetRecord) -> None:
+        self.session.refresh()
+        self.session.open_data(record)
+        self.session.say(f"{record.name} is imported.")
+
+    def _data_changed(self) -> None:
+        self.dataset_view.show_data(self.session.data)
+        self._show_open()
+
+    def _show_open(self) -> None:
+        if self.session.data is None:
+            self.setCurrentWidget(self.empty)
+        else:
+            if self.dataset_view.record is not self.session.data:
+                self.dataset_view.show_data(self.session.data)
+            self.setCurrentWidget(self.dataset_view)
+
+
+class DatasetView(PageFrame):
+    """The open data set: its items, what deserves attention, and its figures."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__("Data")
+        self.session = session
+        self.record: DatasetRecord | None = None
+        self.confirm: Callable[[str], bool] = self._confirm
+        self.fingerprint_chip = Chip("fingerprint")
+        self.feedback_chip = Chip("feedback")
+        self.facts.addWidget(self.feedback_chip)
+        self.facts.addWidget(self.fingerprint_chip)
+        self.delete_button = button("Delete\u2026", "quiet", self.delete)
+        self.another = button("Import a file\u2026")
+        self.train_button = button("Train models", "primary", lambda: session.go("train"))
+        for entry in (self.delete_button, self.another, self.train_button):
+            self.buttons.addWidget(entry)
+        top = QHBoxLayout()
+        top.setSpacing(CARD_GAP)
+        self.items_card = Card("Most chosen items")
+        self.items_card.content.setContentsMargins(-CARD_PADDING, 0, -CARD_PADDING, -CARD_PADDING)
+        self.items = DataTable("Most chosen items")
+        self.items_card.content.addWidget(self.items)
+        top.addWidget(self.items_card, 1)
+        self.notes_card = Card("Worth knowing")
+        self.notes_card.setFixedWidth(_SIDE_WIDTH)
+        notes = QWidget()
+        notes.setProperty("plain", "true")
+        self._notes = QVBoxLayout(notes)
+        self._notes.setContentsMargins(0, 0, 0, 0)
+        self.notes_card.content.addWidget(scrolling(notes))
+        top.addWidget(self.notes_card)
+        self.body.addLayout(top, 340)
+        self.statistics = StatisticsCards()
+        self.body.addWidget(self.statistics, 300)
+
+    def show_data(self, record: DatasetRecord | None) -> None:
+        """Show another data set; its figures follow when they are counted."""
+        self.record = record
+        if record is None:
+            return
+        self.set_title(record.name)
+        self.fingerprint_chip.set_fact(record.fingerprint[:6])
+        self.fingerprint_chip.explain(f"{record.fingerprint}\n{record.source}")
+        self.feedback_chip.set_fact("\u2026")
+        self.delete_button.setEnabled(not self.session.read_only)
+        self.another.setEnabled(not self.session.read_only)
+        self.statistics.clear()
+        self.items.set_columns([])
+        self._show_notes(["Counting\u2026"], Tone.NEUTRAL)
+        fingerprint = record.fingerprint
+        self.session.ask(
+            "Counting",
+            lambda engine, _run: (engine.statistics(fingerprint), engine.search_items(fingerprint, "", _ITEMS_SHOWN)),
+            self._counted,
+            key="statistics",
+        )
+
+    def _counted(self, answer: tuple[DatasetStatistics, list[ItemMatch]]) -> None:
+        statistics, items = answer
+        self.statistics.show_statistics(statistics)
+        self.feedback_chip.set_fact(statistics.feedback)
+        if statistics.warnings:
+            self._show_notes([str(warning) for warning in statistics.warnings], Tone.WARNING)
+        else:
+            self._show_notes(["Nothing stands out: the data is ready to train on."], Tone.POSITIVE)
+        self.items_card.set_title("Most chosen items" if statistics.interactions else "Items")
+        self.items.set_columns(item_columns(items))
+
+    def _show_notes(self, texts: Sequence[str], tone: Tone) -> None:
+        while (item := self._notes.takeAt(0)) is not None:
+            if (widget := item.widget()) is not None:
+                widget.hide()
+                widget.deleteLater()
+        for text in texts:
+            line = QWidget()
+            line.setProperty("plain", "true")
+            layout = QHBoxLayout(line)
+            layout.setContentsMargins(0, 0, 0, 0)
+            layout.setSpacing(8)
+            word = {Tone.WARNING: "note", Tone.POSITIVE: "ok"}.get(tone, "")
+            if word:
+                column = QVBoxLayout()
+                column.addWidget(Tag(word, tone))
+                column.addStretch(1)
+                layout.addLayout(column)
+            layout.addWidget(Paragraph(text, "muted" if tone is Tone.NEUTRAL else ""), 1)
+            self._notes.addWidget(line)
+        self._notes.addStretch(1)
+
+    def delete(self) -> None:
+        """Delete the data set from the workspace, once the person has agreed."""
+        record = self.record
+        if record is None or not self.confirm(record.name):
+            return
+        self.session.ask(
+            f"Deleting {record.name}",
+            lambda engine, _run: engine.delete_dataset(record.fingerprint),
+            self._deleted,
+        )
+
+    def _deleted(self, record: DatasetRecord) -> None:
+        self.session.say(f"{record.name} is deleted.")
+        self.session.refresh()
+
+    def _confirm(self, name: str) -> bool:
+        answer = QMessageBox.question(
+            self,
+            "Delete data",
+            f"Delete {name} from the workspace? Your own files stay where they are; models trained on it stay, "
+            "but cannot recommend without it.",
+        )
+        return answer is QMessageBox.StandardButton.Yes
+
+
+def attribute_text(attributes: object, limit: int = 4) -> str:
+    """Write the attributes of an item in one line: ``Crime · Mystery · 1995``."""
+    parts: list[str] = []
+    if isinstance(attributes, dict):
+        for value in attributes.values():
+            if isinstance(value, list | tuple | set | frozenset):
+                parts += [str(entry) for entry in value]
+            elif isinstance(value, float):
+                parts.append(formats.short(value))
+            elif value not in (None, ""):
+                parts.append(str(value))
+    short = [part for part in parts if len(part) <= 40]
+    return " \u00b7 ".join(short[:limit])
+
+
+def item_columns(items: Sequence[ItemMatch]) -> list[Column]:
+    """Return the columns that describe items in a table."""
+    return [
+        Column("title", "Item", [match.title for match in items], strong=True, minimum_width=240),
+        Column("id", "Id", [match.item for match in items], monospace=True, align_right=False),
+        Column(
+            "count",
+            "Interactions",
+            [match.n_interactions for match in items],
+            lambda count: Cell(formats.integer(count)),
+        ),
+        Column(
+            "attributes",
+            "Attributes",
+            [attribute_text(dict(match.attributes)) for match in items],
+            muted=True,
+            stretch=True,
+        ),
+    ]
