@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from recsys_desktop.data.inspection import (
         ColumnGuess,
         FileInspection,
-        FileKind,
         assign_files,
         inspect_files,
     )
+    from recsys_desktop.data.kinds import FileKind
     from recsys_desktop.data.report import Check, ImportReport, Problem
     from recsys_desktop.data.request import BuildRequest, CleaningOptions, FileSource, ReadOptions, parse_role
     from recsys_desktop.data.splits import describe_split
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "building": ("build_dataset", "load_parts"),
     "errors": ("DataFileError", "ReadingStopped"),
-    "inspection": ("ColumnGuess", "FileInspection", "FileKind", "assign_files", "inspect_files"),
+    "inspection": ("ColumnGuess", "FileInspection", "assign_files", "inspect_files"),
+    "kinds": ("FileKind",),
     "report": ("Check", "ImportReport", "Problem"),
     "request": ("BuildRequest", "CleaningOptions", "FileSource", "ReadOptions", "parse_role"),
     "splits": ("describe_split",),

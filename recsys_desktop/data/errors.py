@@ -95,3 +95,7 @@ class DamagedDataset(DataFileError):
 
 class ReadingStopped(RecSysError):
     """The person stopped the import; nothing was kept."""
+
+
+class RepeatedRole(DataFileError):
+    """Two columns of a file have a role that only one can have."""

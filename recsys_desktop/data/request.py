@@ -167,7 +167,7 @@ class BuildRequest:
     interactions: tuple[FileSource, ...] = ()
     items: tuple[FileSource, ...] = ()
     users: tuple[FileSource, ...] = ()
-    cleaning: CleaningOptions = CleaningOptions()
+    cleaning: CleaningOptions = field(default_factory=CleaningOptions)
     name: str = ""
 
     @classmethod

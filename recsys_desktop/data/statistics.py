@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from recsys_desktop.api.dataset import Dataset
+from recsys_desktop.data.cleaning import tied_times
 
 LONG_TAIL_POINTS = 200
 MOST_RATING_BARS = 20
@@ -46,10 +47,11 @@ class DatasetStatistics:
     users, items: with at least one interaction. users_in_vocabulary, items_in_vocabulary: all, side tables included.
     density: interactions / (users x items). per_user, per_item: interactions. long_tail: (rank, interactions) of items
     from the most to the least used, thinned out. top_tenth_share: interactions held by the most used tenth of the
-    items. gini: inequality of the item counts, 0 (equal) to 1. ratings, activity: bars. activity_unit: "day", "month" or
-    "year". cold_users, cold_items: with 1 to 4 interactions. unused_items: in the item file, without interactions.
+    items. gini: inequality of the item counts, 0 (equal) to 1. ratings, activity: bars. activity_unit: "day", "month"
+    or "year". cold_users, cold_items: with 1 to 4 interactions. unused_items: in the item file, without interactions.
     tied_times: share of interactions that share their second with another one of the same user. first, last: seconds
-    since 1970 UTC, or None. events: name -> count. item_columns, user_columns: name -> role. warnings: one sentence each.
+    since 1970 UTC, or None. events: name -> count. item_columns, user_columns: name -> role. warnings: one sentence
+    each.
     """
 
     users: int
@@ -195,15 +197,7 @@ def _tied_times(dataset: Dataset) -> float | None:
     """Share of the interactions whose user has another interaction in the same second."""
     if dataset.timestamps is None or not len(dataset):
         return None
-    histories = dataset.histories
-    times = histories.timestamps
-    assert times is not None
-    owners = dataset.users[histories.rows]
-    same = (times[1:] == times[:-1]) & (owners[1:] == owners[:-1])
-    tied = np.zeros(len(times), dtype=np.bool_)
-    tied[1:] |= same
-    tied[:-1] |= same
-    return float(tied.mean())
+    return tied_times(dataset.users, dataset.timestamps) / len(dataset)
 
 
 def _event_counts(dataset: Dataset) -> dict[str, int]:
@@ -214,8 +208,6 @@ def _event_counts(dataset: Dataset) -> dict[str, int]:
 
 
 def _with_warnings(statistics: DatasetStatistics) -> DatasetStatistics:
-    from dataclasses import replace
-
     found: list[str] = []
     if statistics.interactions == 0:
         found.append("There are no interactions: only algorithms that work from item descriptions can be used.")

@@ -1,0 +1,158 @@
+"""Rules of cleaning on arrays: rating range and scale, repeated pairs, k-core."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from recsys_desktop.api.dataset import RatingScale
+
+MOST_STEPS = 1000
+
+_KNOWN_RANGES = ((0.0, 1.0), (0.0, 5.0), (1.0, 7.0), (0.0, 10.0), (0.0, 100.0))
+_LOWEST_OF_SCALE = {(5.0, 1.0): 1.0, (5.0, 0.5): 0.5, (7.0, 1.0): 1.0, (10.0, 1.0): 1.0, (10.0, 0.5): 0.5}
+_RARE = 0.005
+_FAR = 2.0
+_MOST_FAR = 0.2
+
+
+class RepeatedPairs(NamedTuple):
+    """Rows that share a user and an item.
+
+    kept: bool (n,), False for the rows that give way to a later one of their pair. survivors: int64 (groups,), the row
+    that stays of each repeated pair. members: int64 (m,), all rows of repeated pairs, group after group;
+    starts: int64 (groups,), where each group begins in `members`.
+    """
+
+    kept: npt.NDArray[np.bool_]
+    survivors: npt.NDArray[np.int64]
+    members: npt.NDArray[np.int64]
+    starts: npt.NDArray[np.int64]
+
+    def sums(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """The sum of `values` (one each row) over each repeated pair: float64 (groups,)."""
+        return np.add.reduceat(values[self.members], self.starts)
+
+
+def repeated_pairs(
+    users: npt.NDArray[np.int32],
+    items: npt.NDArray[np.int32],
+    timestamps: npt.NDArray[np.int64] | None,
+    part: npt.NDArray[np.int8] | None = None,
+) -> RepeatedPairs | None:
+    """Rows of the same user and item; the latest stays: by timestamp, the last in the file among ties or without times.
+
+    part: rows of different parts are never the same. Returns None where every pair occurs once.
+    """
+    if len(users) < 2:
+        return None
+    keys = users.astype(np.int64) * (int(items.max()) + 1) + items
+    if part is not None:
+        keys = keys * (int(part.max()) + 1) + part
+    ordered = np.sort(keys)
+    again = ordered[1:] == ordered[:-1]
+    if not again.any():
+        return None
+    shared = np.unique(ordered[1:][again])
+    del ordered, again
+    at = np.minimum(np.searchsorted(shared, keys), len(shared) - 1)
+    rows = np.flatnonzero(shared[at] == keys)
+    groups = at[rows]
+    if timestamps is None:
+        order = np.argsort(groups, kind="stable")
+    else:
+        order = np.lexsort((timestamps[rows], groups))
+    members = rows[order]
+    starts = np.flatnonzero(np.concatenate(([True], np.diff(groups[order]) > 0)))
+    survivors = members[np.concatenate((starts[1:], [len(members)])) - 1]
+    kept = np.ones(len(keys), dtype=np.bool_)
+    kept[members] = False
+    kept[survivors] = True
+    return RepeatedPairs(kept, survivors, members, starts)
+
+
+def k_core(
+    users: npt.NDArray[np.int32], items: npt.NDArray[np.int32], user_minimum: int, item_minimum: int
+) -> npt.NDArray[np.bool_]:
+    """Which rows are left when users and items with too few rows are taken out until none is: bool (n,)."""
+    kept = np.ones(len(users), dtype=np.bool_)
+    while True:
+        enough_by_user = np.bincount(users[kept], minlength=int(users.max(initial=-1)) + 1) >= user_minimum
+        enough_by_item = np.bincount(items[kept], minlength=int(items.max(initial=-1)) + 1) >= item_minimum
+        remaining = kept & enough_by_user[users] & enough_by_item[items]
+        if remaining.sum() == kept.sum():
+            return kept
+        kept = remaining
+
+
+def infer_range(values: npt.NDArray[np.float64], counts: npt.NDArray[np.int64]) -> tuple[float, float] | None:
+    """The range outside which a rating is surely a mistake, or None where every value may be meant.
+
+    values, counts: the distinct ratings and how often each occurs. A usual range (0 to 1, 5, 7, 10 or 100) is believed
+    if the ratings inside it reach its upper fifth, and what lies outside is either rare (1 in 200) or far away (below
+    zero, or more than twice the highest) and not more than a fifth.
+    """
+    total = int(counts.sum())
+    if total == 0:
+        return None
+    for low, high in _KNOWN_RANGES:
+        inside = (values >= low) & (values <= high)
+        if inside.all():
+            return None
+        if inside.sum() < 2 or values[inside].max() < 0.8 * high or (high == 1.0 and inside.sum() > 2):
+            continue
+        outside = int(counts[~inside].sum())
+        far = ((values < low) | (values > _FAR * high))[~inside].all()
+        few_values = int((~inside).sum()) <= 3
+        if outside <= _RARE * total or (far and few_values and outside <= _MOST_FAR * total):
+            return low, high
+    return None
+
+
+def guess_scale(
+    values: npt.NDArray[np.float64], minimum: float | None = None, maximum: float | None = None
+) -> RatingScale:
+    """The scale that the distinct ratings come from; `minimum` and `maximum` where they are declared.
+
+    The step is the largest of 1, .5, .25 and .1 that divides every rating, 0 where none does. Where the highest rating
+    and the step are those of a usual scale (half stars to 5, whole numbers to 5, 7 or 10), its
+    lowest rating is taken too, though nobody gave it.
+    """
+    if not len(values):
+        return RatingScale(minimum or 0.0, maximum if maximum is not None else (minimum or 0.0))
+    low, high = float(values.min()), float(values.max())
+    step = _step(values)
+    usual = _LOWEST_OF_SCALE.get((high, step))
+    if usual is not None and low > usual and minimum is None:
+        low = usual
+    return RatingScale(
+        min(low, minimum) if minimum is not None else low, max(high, maximum) if maximum is not None else high, step
+    )
+
+
+def _step(values: npt.NDArray[np.float64]) -> float:
+    if len(values) < 2 or len(values) > MOST_STEPS:
+        return 1.0 if len(values) == 1 and float(values[0]).is_integer() else 0.0
+    for step in (1.0, 0.5, 0.25, 0.1):
+        places = values / step
+        if np.allclose(places, np.round(places), atol=1e-4):
+            return step
+    return 0.0
+
+
+def tied_times(users: npt.NDArray[np.int32], timestamps: npt.NDArray[np.int64]) -> int:
+    """How many rows share their second with another row of the same user."""
+    if len(users) < 2:
+        return 0
+    offset = timestamps - timestamps.min()
+    span = int(offset.max()) + 1
+    if span > np.iinfo(np.int64).max // (int(users.max()) + 1):
+        _, offset = np.unique(offset, return_inverse=True)
+        span = int(offset.max()) + 1
+    keys = users.astype(np.int64) * span + offset
+    keys.sort()
+    same = keys[1:] == keys[:-1]
+    begins = same & ~np.concatenate(([False], same[:-1]))
+    return int(same.sum() + begins.sum())
