@@ -16,6 +16,8 @@ import os as _os
 _os.environ["HF_HUB_OFFLINE"] = "1"
 _os.environ["TRANSFORMERS_OFFLINE"] = "1"
 
+from recsys_desktop.engine.demo import DemoRequest, DemoResult
+from recsys_desktop.engine.doctor import examine
 from recsys_desktop.engine.errors import (
     Cancelled,
     DoesNotFit,
@@ -26,6 +28,10 @@ from recsys_desktop.engine.errors import (
     UnknownName,
 )
 from recsys_desktop.engine.facade import Engine
+from recsys_desktop.engine.importing import inspect as inspect_files
+from recsys_desktop.engine.importing import samples
+from recsys_desktop.engine.memory import readable_bytes
+from recsys_desktop.engine.plain import plain
 from recsys_desktop.engine.plugins import PluginInfo, Registry
 from recsys_desktop.engine.requests import (
     EvaluateRequest,
@@ -61,6 +67,8 @@ from recsys_desktop.engine.results import (
     WrittenPredictions,
 )
 from recsys_desktop.engine.runs import EngineRun, LogEntry
+from recsys_desktop.engine.session import plugins_of
+from recsys_desktop.engine.tables import read_history, read_pairs
 
 __all__ = [
     "Cancelled",
@@ -68,6 +76,8 @@ __all__ = [
     "Comparison",
     "ComparisonRow",
     "CounterfactualView",
+    "DemoRequest",
+    "DemoResult",
     "DoesNotFit",
     "Engine",
     "EngineError",
@@ -104,4 +114,12 @@ __all__ = [
     "UserMatch",
     "WrittenLists",
     "WrittenPredictions",
+    "examine",
+    "inspect_files",
+    "plain",
+    "plugins_of",
+    "read_history",
+    "read_pairs",
+    "readable_bytes",
+    "samples",
 ]

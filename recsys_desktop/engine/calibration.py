@@ -88,10 +88,21 @@ class Calibration:
         ------
         ValueError, KeyError, TypeError: the values are not a calibration.
         """
-        steps = [np.asarray(values[name], dtype=np.float64) for name in ("scores", "probabilities", "low", "high")]
-        if not len(steps[0]) or any(step.shape != steps[0].shape or not np.isfinite(step).all() for step in steps):
+        scores, probabilities, low, high = steps = [
+            np.asarray(values[name], dtype=np.float64) for name in ("scores", "probabilities", "low", "high")
+        ]
+        if not len(scores) or any(step.shape != scores.shape or not np.isfinite(step).all() for step in steps):
             raise ValueError("a calibration has as many probabilities as scores, all finite")
-        return cls(*steps, float(values["error"]), int(values["candidates"]), int(values["hits"]), int(values["users"]))
+        return cls(
+            scores,
+            probabilities,
+            low,
+            high,
+            float(values["error"]),
+            int(values["candidates"]),
+            int(values["hits"]),
+            int(values["users"]),
+        )
 
 
 def calibrate(
@@ -102,8 +113,7 @@ def calibrate(
     model: fitted on `history` without `held_out`; both in its vocabulary.
     """
     from recsys_desktop.engine.fitting import sampled_users
-    from recsys_desktop.evaluation.ranked_lists import rank_test_users
-    from recsys_desktop.evaluation.ranking import judge
+    from recsys_desktop.evaluation import judge, rank_test_users
 
     part = sampled_users(held_out, CALIBRATION_USERS, run)
     score = model.score if model.spec.capabilities.ranks else model.predict

@@ -8,11 +8,14 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from recsys_desktop import __version__
 from recsys_desktop.engine.memory import free_memory, readable_bytes
+from recsys_desktop.engine.plugins import Registry
 from recsys_desktop.engine.results import Check
-from recsys_desktop.engine.session import Session
+from recsys_desktop.engine.session import Session, capped_threads, plugins_of
+from recsys_desktop.workspace import Workspace, WorkspaceError, WorkspaceNotFound, workspace_folder
 
 OLDEST_PYTHON = (3, 11)
 LITTLE_MEMORY = 1_000_000_000
@@ -36,10 +39,23 @@ LIBRARIES = (
 
 def doctor(session: Session) -> list[Check]:
     """As `Engine.doctor`. Imports nothing heavy: installed versions are read from their metadata."""
-    return [*_environment(session), *_plugins(session), *_workspace(session)]
+    return [*_environment(session.threads), *_plugins(session.registry), *_workspace(session.workspace)]
 
 
-def _environment(session: Session) -> Iterator[Check]:
+def examine(path: Path | str | None, safe_mode: bool = False, threads: int | None = None) -> list[Check]:
+    """As `doctor`, for a workspace that is not open, may not exist, or cannot be opened."""
+    checks = [*_environment(capped_threads(threads)), *_plugins(plugins_of(path, safe_mode))]
+    try:
+        with Workspace.open(workspace_folder(path), "read") as workspace:
+            checks.extend(_workspace(workspace))
+    except WorkspaceNotFound:
+        checks.append(Check("Workspace", "ok", f"none yet in {workspace_folder(path)}; the first import makes it"))
+    except WorkspaceError as error:
+        checks.append(Check("Workspace", "error", str(error), "see the message"))
+    return checks
+
+
+def _environment(threads: int) -> Iterator[Check]:
     version = platform.python_version()
     good = sys.version_info >= OLDEST_PYTHON
     yield Check(
@@ -57,7 +73,7 @@ def _environment(session: Session) -> Iterator[Check]:
         f"{readable_bytes(free)} free",
         "" if enough else "close other programs before training",
     )
-    yield Check("Threads", "ok", f"{session.threads} of {os.cpu_count() or 1}")
+    yield Check("Threads", "ok", f"{threads} of {os.cpu_count() or 1}")
     screen = importlib.util.find_spec("PySide6") is not None
     if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         yield Check("Screen", "warning", "no display found", "the command line works; the window needs a screen")
@@ -79,8 +95,7 @@ def _library(name: str) -> Check:
         return Check(name, "error", "not installed", f"pip install {name}")
 
 
-def _plugins(session: Session) -> Iterator[Check]:
-    registry = session.registry
+def _plugins(registry: Registry) -> Iterator[Check]:
     yield Check(
         "Algorithms",
         "ok" if registry.algorithms else "error",
@@ -108,8 +123,7 @@ def _plugins(session: Session) -> Iterator[Check]:
             )
 
 
-def _workspace(session: Session) -> Iterator[Check]:
-    workspace = session.workspace
+def _workspace(workspace: Workspace) -> Iterator[Check]:
     health = workspace.check()
     yield Check("Workspace", "ok", f"{health.path}, open to {workspace.mode}")
     yield Check(

@@ -31,7 +31,6 @@ from recsys_desktop.engine.session import Session
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_SPLIT = "random"
 TIMED_USERS = 30
 MANY_USERS = 50_000
 
@@ -140,12 +139,7 @@ def ranking_metrics(session: Session, wanted: Sequence[str] = ()) -> dict[str, M
     ------
     UnknownName: one of `wanted` is no metric.
     """
-    from recsys_desktop.evaluation.beyond_accuracy import BEYOND_ACCURACY_METRICS
-    from recsys_desktop.evaluation.ranking import RANKING_METRICS
-
-    everything = {**RANKING_METRICS, **BEYOND_ACCURACY_METRICS}
-    for name, metric in session.registry.metrics.items():
-        everything.setdefault(name, metric)
+    everything = session.registry.metrics
     others = {column.id for column in (*RATING_COLUMNS, COVERAGE)}
     for name in wanted:
         if name not in everything and name not in others:
@@ -161,7 +155,7 @@ def _split(session: Session, request: EvaluateRequest, run: EngineRun) -> tuple[
         if request.train is not None or request.test is not None or request.valid is not None:
             raise Misuse("give either a data set and a split, or files for training and test, not both")
         record = session.workspace.resolve_dataset(request.data)
-        name = request.split or DEFAULT_SPLIT
+        name = request.split or next(iter(session.registry.splitters))
         split = session.split(session.dataset(record.fingerprint), name, request.split_params, request.seed)
         return split, {
             "data": record.name,
@@ -181,7 +175,7 @@ def _split(session: Session, request: EvaluateRequest, run: EngineRun) -> tuple[
 
 
 def _bench(split: Split, metrics: Mapping[str, MetricSpec], request: EvaluateRequest, threads: int) -> Bench:
-    from recsys_desktop.evaluation.ranked_lists import test_users
+    from recsys_desktop.evaluation import test_users
 
     if len(split.test) == 0:
         raise EngineError("the test part is empty: nothing can be judged; choose another split or another test file")
@@ -302,7 +296,7 @@ def _figures(model: Recommender, row: ComparisonRow, bench: Bench, check: Callab
 
 
 def _ranked(model: Recommender, bench: Bench, check: Callable[[], None]) -> tuple[RankedLists, dict[str, int]]:
-    from recsys_desktop.evaluation.ranked_lists import rank_test_users
+    from recsys_desktop.evaluation import rank_test_users
 
     ranked, report = rank_test_users(
         model.score,
@@ -321,8 +315,7 @@ def _ranking_figures(
     figures: dict[str, Figure],
     per_user: dict[str, npt.NDArray[np.float64]],
 ) -> None:
-    from recsys_desktop.evaluation.beyond_accuracy import catalogue_coverage
-    from recsys_desktop.evaluation.significance import bootstrap_interval
+    from recsys_desktop.evaluation import bootstrap_interval, catalogue_coverage
 
     for name, metric in bench.metrics.items():
         values = np.asarray(metric.compute(ranked), dtype=np.float64)
@@ -341,7 +334,7 @@ def _figure(value: float, low: float, high: float) -> Figure:
 
 def _median_seconds(model: Recommender, bench: Bench) -> float:
     """The median time from a person's query to a top-k list, one person at a time."""
-    from recsys_desktop.evaluation.ranked_lists import top_k
+    from recsys_desktop.evaluation import top_k
 
     seconds = []
     for user in bench.users[:TIMED_USERS].tolist():
@@ -369,8 +362,7 @@ def _rating_figures(
     figures: dict[str, Figure],
     per_user: dict[str, npt.NDArray[np.float64]],
 ) -> None:
-    from recsys_desktop.evaluation.rating import user_errors
-    from recsys_desktop.evaluation.significance import bootstrap_interval
+    from recsys_desktop.evaluation import bootstrap_interval, user_errors
 
     wanted = {column.id for column in bench.columns}
     ratings = bench.test.ratings
@@ -398,7 +390,7 @@ def deciding_metric(rows: Sequence[ComparisonRow], columns: Sequence[MetricColum
 
 def compared(rows: list[ComparisonRow], bench: Bench) -> list[ComparisonRow]:
     """The rows with those marked that cannot be told from the best: paired bootstrap over users, Holm-corrected."""
-    from recsys_desktop.evaluation.significance import indistinguishable_from_best
+    from recsys_desktop.evaluation import indistinguishable_from_best
 
     column = deciding_metric(rows, bench.columns)
     if column is None:

@@ -255,7 +255,7 @@ def _place(scores: Float32, item: int) -> int | None:
 
 
 def _at_place(scores: Float32, place: int) -> int | None:
-    from recsys_desktop.evaluation.ranked_lists import top_k
+    from recsys_desktop.evaluation import top_k
 
     item = int(top_k(scores[None, :], place + 1).items[0, place])
     return item if item >= 0 else None

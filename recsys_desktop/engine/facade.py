@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from recsys_desktop.api.dataset import Dataset
     from recsys_desktop.api.extensions import Split
     from recsys_desktop.data import DatasetStatistics
+    from recsys_desktop.engine.demo import DemoRequest, DemoResult
     from recsys_desktop.engine.serving import ServedModel
 
 
@@ -124,7 +125,7 @@ class Engine:
         """Look at files: layout, guessed roles, first rows, checks and statistics. Writes nothing."""
         from recsys_desktop.engine.importing import inspect
 
-        return inspect(self._session, request, run or EngineRun())
+        return inspect(self.registry, request, run or EngineRun())
 
     def import_data(self, request: ImportRequest, run: EngineRun | None = None) -> DatasetRecord:
         """Read files, clean them, and keep the data set; the record of the same data where they are here already."""
@@ -304,6 +305,17 @@ class Engine:
         from recsys_desktop.engine.recommending import similar_items
 
         return similar_items(self._session, reference, item, n)
+
+    def demo(
+        self,
+        request: DemoRequest,
+        run: EngineRun | None = None,
+        announce: Callable[[str, object], None] = lambda stage, value: None,
+    ) -> DemoResult:
+        """Take the sample from file to explained recommendations; `announce` is told of each stage as it ends."""
+        from recsys_desktop.engine.demo import run_demo
+
+        return run_demo(self._session, request, run or EngineRun(), announce)
 
     # Runs and health
 

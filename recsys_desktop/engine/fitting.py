@@ -145,9 +145,7 @@ class FitContext(RunPart):
 
 def validation_figure(model: Recommender, held_out: Dataset, history: Dataset, run: RunContext) -> Validation:
     """A model's figure on held-out data, for people with this history: see `FitContext.validate`."""
-    from recsys_desktop.evaluation.ranked_lists import rank_test_users
-    from recsys_desktop.evaluation.ranking import judge, ndcg
-    from recsys_desktop.evaluation.rating import rmse
+    from recsys_desktop.evaluation import judge, ndcg, rank_test_users, rmse
 
     part = sampled_users(held_out, VALIDATION_USERS, run)
     capabilities = model.spec.capabilities

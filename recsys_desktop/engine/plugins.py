@@ -22,6 +22,7 @@ from recsys_desktop.api.algorithm import AlgorithmSpec, Family
 from recsys_desktop.api.extensions import MetricSpec, PanelSpec, ReaderSpec, SplitterSpec
 from recsys_desktop.api.params import Params
 from recsys_desktop.api.version import API_VERSION
+from recsys_desktop.engine.built_in import built_in_extensions
 from recsys_desktop.engine.errors import UnknownName
 from recsys_desktop.engine.plain import PlainData
 
@@ -118,6 +119,9 @@ class Registry:
         loaded last, in safe mode too (for tests and scripts).
         """
         registry = cls()
+        for kind, extensions in built_in_extensions().items():
+            registry._found[kind].update(extensions)
+            registry._owners.update({(kind, name): "built in" for name in extensions})
         candidates = sorted(_entry_points(), key=lambda one: (one.origin != "shipped",))
         if folder is not None:
             candidates.extend(_dropped_in(folder))
@@ -140,7 +144,7 @@ class Registry:
 
     @cached_property
     def metrics(self) -> Mapping[str, MetricSpec]:
-        """id -> ranking metric of the plugins."""
+        """id -> ranking metric."""
         return MappingProxyType(self._found["metric"])
 
     @cached_property

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import logging
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +32,7 @@ from recsys_desktop.engine.runs import EngineRun
 from recsys_desktop.engine.sentences import chips, phrase
 from recsys_desktop.engine.serving import Asked, Ranking, ServedModel
 from recsys_desktop.engine.session import Session
+from recsys_desktop.engine.tables import number, read_pairs
 
 logger = logging.getLogger(__name__)
 
@@ -245,90 +245,13 @@ def predict(session: Session, reference: str, pairs: Path, out: Path, run: Engin
 
 
 def _errors(predictions: Any, ratings: list[str]) -> tuple[float | None, float | None]:
-    from recsys_desktop.evaluation.rating import mae, rmse
+    from recsys_desktop.evaluation import mae, rmse
 
-    given = np.array([_number(text) for text in ratings], dtype=np.float64)
+    given = np.array([number(text) for text in ratings], dtype=np.float64)
     both = ~np.isnan(given) & ~np.isnan(predictions)
     if not both.any():
         return None, None
     return rmse(predictions[both], given[both]), mae(predictions[both], given[both])
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")
-
-
-def read_pairs(path: Path) -> tuple[list[str], list[str], list[str]]:
-    """The user, item and (where there is one) rating columns of a CSV file with a header, as text.
-
-    Raises
-    ------
-    Misuse: the file cannot be read, or a column is missing; names the line where a row is short.
-    """
-    users, items, ratings = [], [], []
-    for line, row in _rows(path, ("user", "item")):
-        if not row["user"] or not row["item"]:
-            raise Misuse(f"{path}, line {line}: user or item is missing")
-        users.append(row["user"])
-        items.append(row["item"])
-        ratings.append(row.get("rating", ""))
-    return users, items, ratings
-
-
-def read_history(path: Path) -> list[tuple[str, float | None, int | None]]:
-    """A person's history from a CSV file with the columns item[,rating][,timestamp].
-
-    Raises
-    ------
-    Misuse: as `read_pairs`, or a rating or timestamp is not a number.
-    """
-    entries = []
-    for line, row in _rows(path, ("item",)):
-        if not row["item"]:
-            raise Misuse(f"{path}, line {line}: item is missing")
-        rating, moment = row.get("rating", ""), row.get("timestamp", "")
-        for column, text in (("rating", rating), ("timestamp", moment)):
-            if text and not np.isfinite(_number(text)):
-                raise Misuse(f"{path}, line {line}, column {column}: '{text}' is not a number")
-        entries.append((row["item"], float(rating) if rating else None, int(float(moment)) if moment else None))
-    return entries
-
-
-_SYNONYMS = {
-    "user": ("user", "user_id", "userid"),
-    "item": ("item", "item_id", "itemid", "movieid", "movie_id"),
-    "rating": ("rating", "score"),
-    "timestamp": ("timestamp", "time"),
-}
-
-
-def _rows(path: Path, required: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
-    """(line number, column -> stripped text) of each row of a CSV file, under our names for the columns."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise Misuse(f"{path} does not exist") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise Misuse(f"{path} cannot be read as UTF-8 text ({error})") from error
-    reader = csv.reader(text.splitlines())
-    header = [name.strip().casefold() for name in next(reader, [])]
-    places = {
-        ours: next((header.index(name) for name in names if name in header), None) for ours, names in _SYNONYMS.items()
-    }
-    missing = [name for name in required if places[name] is None]
-    if missing:
-        found = ", ".join(header) or "nothing"
-        raise Misuse(f"{path}, line 1: no column '{missing[0]}' (found: {found}); needed: {', '.join(required)}")
-    for row in reader:
-        if row:
-            yield (
-                reader.line_num,
-                {ours: row[place].strip() for ours, place in places.items() if place is not None and place < len(row)}
-                | {name: "" for name in required if (place := places[name]) is not None and place >= len(row)},
-            )
 
 
 def similar_items(session: Session, reference: str, item: str, n: int) -> list[SimilarItem]:
@@ -350,7 +273,7 @@ def similar_items(session: Session, reference: str, item: str, n: int) -> list[S
 
 def _chosen_together(served: ServedModel, item: int, n: int) -> tuple[Any, Any]:
     """Items by the cosine of who chose them: people in common / sqrt(people of one × people of the other)."""
-    from recsys_desktop.evaluation.ranked_lists import top_k
+    from recsys_desktop.evaluation import top_k
 
     dataset = served.dataset
     matrix = dataset.matrix()

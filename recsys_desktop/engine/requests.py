@@ -37,7 +37,7 @@ class ImportRequest(PlainData):
 
     interactions: one or more files of one layout. items, users: side tables. roles, options: as in `InspectRequest`.
     file_options: path -> options for that file alone, over `options`. cleaning: options of the data room's cleaning
-    (see its `CleaningOptions`); its defaults where absent.
+    (see its `CleaningOptions`); its defaults where absent. problems: a CSV file to write every problem row to.
     """
 
     interactions: Sequence[Path]
@@ -48,6 +48,7 @@ class ImportRequest(PlainData):
     roles: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     cleaning: Mapping[str, Any] = field(default_factory=dict)
+    problems: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class TrainRequest(PlainData):
 class EvaluateRequest(PlainData):
     """Compare algorithms on one split: either `data` (with `split`) or files `train` and `test` (and `valid`).
 
-    split: id of a splitter; split_params: its parameters. items, users: side tables for files. params: algorithm id ->
+    split: id of a splitter, the first one where None; split_params: its parameters. items, users: side tables for files. params: algorithm id ->
     parameters. k: length of the lists judged. out: a folder for the report; the workspace's `reports/` where None.
     lists: also write recommendations/A.csv and predictions/A.csv. metrics: ids to compute, all where empty.
     """

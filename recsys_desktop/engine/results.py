@@ -37,8 +37,8 @@ class Sample(PlainData):
     name: str
     description: str
     interactions: tuple[Path, ...]
-    items: Path | None = None
-    users: Path | None = None
+    items: tuple[Path, ...] = ()
+    users: tuple[Path, ...] = ()
     licence: str = ""
 
 

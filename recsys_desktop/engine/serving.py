@@ -212,7 +212,7 @@ class ServedModel:
         )
 
     def _rank_block(self, query: Query, n: int, exclude_seen: bool, allowed: Bool | None) -> Ranking:
-        from recsys_desktop.evaluation.ranked_lists import top_k
+        from recsys_desktop.evaluation import top_k
 
         scores, failure = self.score(query)
         work = np.array(scores, dtype=np.float32, order="C")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
@@ -14,6 +15,7 @@ from recsys_desktop.workspace import (
     DatasetRecord,
     ModelRecord,
     Workspace,
+    WorkspaceError,
     export_model,
     import_model,
     workspace_folder,
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from recsys_desktop.engine.serving import ServedModel
 
 PLUGINS_FOLDER = "plugins"
+SAFE_MODE_VARIABLE = "RECSYS_DESKTOP_SAFE_MODE"
 THREADS_SETTING = "threads"
 MOST_THREADS = 8
 
@@ -92,6 +95,7 @@ class Session:
         workspace = Workspace.open(workspace_folder(path), mode)
         try:
             disabled = frozenset(workspace.setting(DISABLED_SETTING, []))
+            safe_mode = safe_mode or in_safe_mode()
             registry = Registry.discover(workspace.path / PLUGINS_FOLDER, disabled, safe_mode, plugins)
             wanted = threads if threads is not None else workspace.setting(THREADS_SETTING)
             return cls(workspace, registry, capped_threads(wanted), safe_mode)
@@ -178,7 +182,21 @@ class Session:
 
 def capped_threads(wanted: int | None) -> int:
     """`wanted`, within 1 and what the machine has; at most `MOST_THREADS` where nobody wants a number."""
-    import os
-
     present = os.cpu_count() or 1
     return min(present, MOST_THREADS) if wanted is None else max(1, min(int(wanted), present))
+
+
+def plugins_of(path: Path | str | None, safe_mode: bool = False) -> Registry:
+    """The plugins as the workspace in `path` has them, without opening it for writing; where there is none, all."""
+    folder = workspace_folder(path)
+    try:
+        with Workspace.open(folder, "read") as workspace:
+            disabled = frozenset(workspace.setting(DISABLED_SETTING, []))
+    except WorkspaceError:
+        disabled = frozenset()
+    return Registry.discover(folder / PLUGINS_FOLDER, disabled, safe_mode or in_safe_mode())
+
+
+def in_safe_mode() -> bool:
+    """Whether the environment asks for safe mode."""
+    return os.environ.get(SAFE_MODE_VARIABLE) == "1"

@@ -1,0 +1,117 @@
+"""The command line: every verb, how errors are said, and what the exit code means (0 done, 1 failed, 2 misuse)."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+DONE, FAILED, MISUSE = 0, 1, 2
+SAFE_MODE_VARIABLE = "RECSYS_DESKTOP_SAFE_MODE"
+
+logger = logging.getLogger(__name__)
+
+
+def run(argv: Sequence[str]) -> int:
+    """Carry out one command line (without the program's name) and return the exit code; without a verb, the window."""
+    arguments = list(argv)
+    window = _window_options(arguments)
+    if window is not None:
+        from recsys_desktop.gui.app import run_window
+
+        if window.safe_mode:
+            os.environ[SAFE_MODE_VARIABLE] = "1"
+        return run_window(window.workspace)
+    try:
+        return _run_command(arguments)
+    except BrokenPipeError:
+        # Whoever read our output has left; a closed stdout must not raise again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+
+
+class WindowOptions(NamedTuple):
+    """What a command line without a verb says."""
+
+    workspace: Path | None = None
+    safe_mode: bool = False
+
+
+def _window_options(arguments: Sequence[str]) -> WindowOptions | None:
+    """The options of a command line without a verb, or None where there is one (or something else)."""
+    found = WindowOptions()
+    rest = iter(arguments)
+    for argument in rest:
+        name, equals, value = argument.partition("=")
+        if name in ("--workspace", "-w"):
+            given = value if equals else next(rest, None)
+            if not given:
+                return None
+            found = found._replace(workspace=Path(given))
+        elif argument == "--safe-mode":
+            found = found._replace(safe_mode=True)
+        else:
+            return None
+    return found
+
+
+def _run_command(arguments: list[str]) -> int:
+    import click
+
+    from recsys_desktop.api.errors import InvalidParameter, RecSysError
+    from recsys_desktop.cli.output import complain, print_document
+    from recsys_desktop.cli.verbs import application
+    from recsys_desktop.engine import Cancelled, Misuse
+    from recsys_desktop.workspace import InvalidName, RecordNotFound, WorkspaceError, configure_logging, storage_error
+
+    verbose = "--verbose" in arguments or "-v" in arguments
+    as_json = "--json" in arguments
+    configure_logging(None, verbose)
+
+    def failed(code: int, text: str, kind: str) -> int:
+        logger.debug("Failed", exc_info=True)
+        if as_json:
+            print_document("error", {"error": text, "kind": kind, "exit_code": code})
+        complain(text)
+        return code
+
+    try:
+        code = application()(arguments, standalone_mode=False, prog_name="recsys-desktop")
+        sys.stdout.flush()
+        return code if isinstance(code, int) else DONE
+    except click.exceptions.Exit as request:
+        return request.exit_code
+    except click.UsageError as error:
+        hint = f" (see: {error.ctx.command_path} --help)" if error.ctx is not None else ""
+        return failed(MISUSE, f"{error.format_message()}{hint}", "misuse")
+    except click.ClickException as error:
+        return failed(MISUSE, error.format_message(), "misuse")
+    except (click.Abort, KeyboardInterrupt, Cancelled):
+        return failed(FAILED, "cancelled; nothing of this run was kept", "cancelled")
+    except (Misuse, InvalidParameter, RecordNotFound, InvalidName) as error:
+        return failed(MISUSE, str(error), "misuse")
+    except (RecSysError, WorkspaceError) as error:
+        logger.info("Failed: %s", error)
+        return failed(FAILED, str(error), "failed")
+    except BrokenPipeError:
+        raise
+    except MemoryError:
+        return failed(FAILED, "there is not enough memory: use less data or an algorithm that needs less", "failed")
+    except Exception as error:
+        logger.exception("Unexpected error")
+        typed = storage_error(error, Path.cwd())
+        if typed is not None:
+            return failed(FAILED, str(typed), "failed")
+        log = _log_file()
+        where = f"; the details are in {log}" if log else "; run it again with --verbose for the details"
+        return failed(FAILED, f"unexpected {type(error).__name__}: {error}{where}", "failed")
+
+
+def _log_file() -> str | None:
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.FileHandler):
+            return handler.baseFilename
+    return None

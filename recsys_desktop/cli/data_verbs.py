@@ -1,0 +1,229 @@
+"""Verbs about data: inspect, import, list, show, delete, sample."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from recsys_desktop.cli.output import Output
+from recsys_desktop.cli.settings import Settings, everywhere
+from recsys_desktop.cli.text import figure, size
+from recsys_desktop.cli.values import pairs
+from recsys_desktop.cli.work import opened, running
+from recsys_desktop.engine import ImportRequest, InspectRequest, inspect_files, plain, plugins_of
+from recsys_desktop.workspace import DatasetRecord, configure_logging
+
+FilesArgument = Annotated[list[Path], typer.Argument(help="Files of one data set.", exists=True, dir_okay=False)]
+RoleOption = Annotated[
+    list[str] | None,
+    typer.Option("--role", metavar="COLUMN=ROLE", help="What a column is; corrects the guess. May be repeated."),
+]
+LayoutOption = Annotated[
+    list[str] | None,
+    typer.Option("--layout", metavar="NAME=VALUE", help="reader, encoding, delimiter, header, decimal or quoting."),
+]
+CleanOption = Annotated[
+    list[str] | None,
+    typer.Option("--clean", metavar="NAME=VALUE", help="A cleaning option, such as rating_minimum=1."),
+]
+DataArgument = Annotated[str, typer.Argument(help="Name or fingerprint of a data set.")]
+
+
+def app() -> typer.Typer:
+    """The verb `data` with what follows it."""
+    verbs = typer.Typer(help="Data sets: look, import, list.", no_args_is_help=True, rich_markup_mode=None)
+    verbs.command("inspect")(inspect)
+    verbs.command("import")(import_files)
+    verbs.command("sample")(sample)
+    verbs.command("list")(list_data)
+    verbs.command("show")(show)
+    verbs.command("delete")(delete)
+    return verbs
+
+
+@everywhere
+def inspect(
+    settings: Settings,
+    files: FilesArgument,
+    role: RoleOption = None,
+    layout: LayoutOption = None,
+    clean: CleanOption = None,
+) -> int:
+    """Look at files without importing them: layout, guessed roles, statistics, quality report.
+
+    The exit code is 1 where the files do not make a data set.
+    """
+    output = Output(settings.json)
+    configure_logging(None, settings.verbose)
+    request = InspectRequest(
+        files, pairs(role or (), "--role"), pairs(layout or (), "--layout"), pairs(clean or (), "--clean")
+    )
+    registry = plugins_of(settings.workspace, settings.safe_mode)
+    with running(settings) as run:
+        found = inspect_files(registry, request, run)
+    output.document("inspect", found)
+    for file in found.files:
+        about = ", ".join(f"{name} {value}" for name, value in file.layout.items())
+        rows = f"{file.rows:,} rows" if file.rows_exact else f"about {file.rows:,} rows"
+        output.say(f"{file.path}: {file.kind.value}, {file.reader_name}, {rows} ({about})")
+        output.table(
+            ["column", "role", "why", "examples"],
+            [
+                (column.name, column.role.value, column.reason, ", ".join(column.examples[:4]))
+                for column in file.columns
+            ],
+        )
+        for warning in file.warnings:
+            output.say(f"Note: {warning}")
+    if found.report is not None:
+        _show_report(output, plain(found.report))
+    if found.statistics is not None:
+        _show_statistics(output, plain(found.statistics))
+    if found.problem:
+        output.say(f"These files cannot be imported as they are: {found.problem}")
+    return 1 if found.problem else 0
+
+
+@everywhere
+def import_files(
+    settings: Settings,
+    files: FilesArgument,
+    name: Annotated[str, typer.Option("--name", "-n", help="What to call the data set.")],
+    items: Annotated[list[Path] | None, typer.Option("--items", help="An item file.", exists=True)] = None,
+    users: Annotated[list[Path] | None, typer.Option("--users", help="A user file.", exists=True)] = None,
+    role: RoleOption = None,
+    layout: LayoutOption = None,
+    clean: CleanOption = None,
+    problems: Annotated[
+        Path | None, typer.Option("--problems", metavar="FILE", help="Write every problem row to this CSV file.")
+    ] = None,
+) -> None:
+    """Bring files into the workspace as a data set."""
+    output = Output(settings.json)
+    request = ImportRequest(
+        files,
+        name,
+        items or (),
+        users or (),
+        pairs(role or (), "--role"),
+        pairs(layout or (), "--layout"),
+        cleaning=pairs(clean or (), "--clean"),
+        problems=problems,
+    )
+    with opened(settings, "write") as engine, running(settings) as run:
+        record = engine.import_data(request, run)
+        report = engine.import_report(record.fingerprint)
+    output.document("import", {"data": plain(record), "report": report})
+    _show_report(output, dict(report))
+    output.say(_imported(record))
+
+
+def _imported(record: DatasetRecord) -> str:
+    return (
+        f'"{record.name}": {record.n_interactions:,} interactions of {record.n_users:,} users with '
+        f"{record.n_items:,} items ({record.fingerprint[:12]})"
+    )
+
+
+@everywhere
+def sample(
+    settings: Settings, sample: Annotated[str | None, typer.Argument(help="Its id; all are listed without.")] = None
+) -> None:
+    """Import a data set that comes with the application, or list them."""
+    output = Output(settings.json)
+    if sample is None:
+        from recsys_desktop.engine import samples
+
+        found = samples()
+        output.document("samples", {"samples": found})
+        output.table(["sample", "name", "what it is"], [(one.id, one.name, one.description) for one in found])
+        return
+    with opened(settings, "write") as engine, running(settings) as run:
+        record = engine.import_sample(sample, run)
+    output.document("import", {"data": plain(record), "report": record.extra.get("report", {})})
+    output.say(_imported(record))
+
+
+@everywhere
+def list_data(settings: Settings) -> None:
+    """List the data sets of the workspace, newest first."""
+    output = Output(settings.json)
+    with opened(settings, "read") as engine:
+        records = engine.datasets()
+    output.document("datasets", {"datasets": [plain(record) for record in records]})
+    if not records:
+        output.say("There is no data yet. Import a file: recsys-desktop data import FILE --name NAME")
+        return
+    output.table(
+        ["name", ("users", "right"), ("items", "right"), ("interactions", "right"), ("size", "right"), "fingerprint"],
+        [
+            (
+                record.name,
+                f"{record.n_users:,}",
+                f"{record.n_items:,}",
+                f"{record.n_interactions:,}",
+                size(record.size_bytes),
+                record.fingerprint[:12],
+            )
+            for record in records
+        ],
+    )
+
+
+@everywhere
+def show(settings: Settings, data: DataArgument) -> None:
+    """Show the statistics and the import report of a data set."""
+    output = Output(settings.json)
+    with opened(settings, "read") as engine:
+        record = engine.dataset_record(data)
+        statistics = plain(engine.statistics(record.fingerprint))
+        report = dict(engine.import_report(record.fingerprint))
+    output.document("dataset", {"data": plain(record), "statistics": statistics, "report": report})
+    output.say(_imported(record))
+    _show_statistics(output, statistics)
+    _show_report(output, report)
+
+
+@everywhere
+def delete(settings: Settings, data: DataArgument) -> None:
+    """Delete a data set; models trained on it stay."""
+    output = Output(settings.json)
+    with opened(settings, "write") as engine:
+        record = engine.delete_dataset(data)
+    output.document("delete", {"data": plain(record), "deleted": True})
+    output.say(f'"{record.name}" is deleted.')
+
+
+def _show_report(output: Output, report: dict[str, Any]) -> None:
+    if not report:
+        return
+    output.say(f"{report['rows_read']:,} rows read, {report['rows_kept']:,} interactions kept.")
+    for note in report["notes"]:
+        output.say(f"  {note}")
+    for problem in report["problems"]:
+        lines = ", ".join(str(place["line"]) for place in problem["examples"] if place["line"])
+        where = f" ({problem['file']}, line {lines}{'…' if problem['count'] > len(problem['examples']) else ''})"
+        output.say(f"  {problem['message']}{where if lines else ''} {problem['advice']}".rstrip())
+    for check in report["checks"]:
+        output.say(f"  {'ok  ' if check['state'] == 'ok' else 'note'}  {check['text']}")
+
+
+def _show_statistics(output: Output, statistics: dict[str, Any]) -> None:
+    per_user, per_item = statistics["per_user"], statistics["per_item"]
+    rows = [
+        ("users", f"{statistics['users']:,}"),
+        ("items", f"{statistics['items']:,}"),
+        ("interactions", f"{statistics['interactions']:,}"),
+        ("density", f"{statistics['density']:.3%}"),
+        ("feedback", statistics["feedback"]),
+        ("per user", f"median {per_user['median']:g}, from {per_user['minimum']:,} to {per_user['maximum']:,}"),
+        ("per item", f"median {per_item['median']:g}, from {per_item['minimum']:,} to {per_item['maximum']:,}"),
+        ("most used tenth of items", f"{statistics['top_tenth_share']:.0%} of the interactions"),
+    ]
+    if statistics["rating_mean"] is not None:
+        rows.append(("mean rating", figure(statistics["rating_mean"], 2)))
+    output.table(["", ""], rows)
+    for warning in statistics["warnings"]:
+        output.say(f"Note: {warning}")

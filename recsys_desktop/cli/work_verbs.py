@@ -1,0 +1,279 @@
+"""Verbs that fit models: train, evaluate, demo."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from recsys_desktop.cli.answers import show_list
+from recsys_desktop.cli.model_verbs import describe_model
+from recsys_desktop.cli.output import Output
+from recsys_desktop.cli.settings import Settings, everywhere
+from recsys_desktop.cli.text import NOTHING, figure, seconds, size
+from recsys_desktop.cli.values import algorithm_params, pairs, read_config, table
+from recsys_desktop.cli.work import opened, running
+from recsys_desktop.engine import (
+    Comparison,
+    ComparisonRow,
+    DemoRequest,
+    EvaluateRequest,
+    Misuse,
+    TrainRequest,
+)
+from recsys_desktop.workspace import WorkspaceBusy
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="TOML or JSON with the same names; flags win."),
+]
+SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="Every random draw comes from it.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Fit even where the forecast says that memory will not do.")]
+
+_TRAIN_SETTINGS = ("data", "params", "seed", "name", "calibrate", "force", "note")
+_EVALUATE_SETTINGS = tuple(field.name for field in dataclasses.fields(EvaluateRequest))
+
+
+@everywhere
+def train(
+    settings: Settings,
+    algorithm: Annotated[str, typer.Argument(help="Its id; see: recsys-desktop algorithms")],
+    data: Annotated[
+        str | None, typer.Option("--data", "-d", help="Name or fingerprint of an imported data set.")
+    ] = None,
+    set: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A parameter; may be repeated.")
+    ] = None,
+    config: ConfigOption = None,
+    seed: SeedOption = None,
+    name: Annotated[str | None, typer.Option("--name", help="Of the model; the algorithm's id by default.")] = None,
+    calibrate: Annotated[
+        bool | None,
+        typer.Option("--calibrate/--no-calibrate", help="Learn what a score is worth as a probability (default: yes)."),
+    ] = None,
+    force: ForceOption = False,
+    note: Annotated[str | None, typer.Option("--note", help="A remark to keep with the version.")] = None,
+) -> None:
+    """Fit an algorithm to a data set and save it as the next version of its name."""
+    output = Output(settings.json)
+    given = read_config(config, _TRAIN_SETTINGS)
+    params = table(given, "params") | pairs(set or (), "--set")
+    wanted = _overridden(
+        {name: value for name, value in given.items() if name != "params"},
+        data=data,
+        seed=seed,
+        name=name,
+        calibrate=calibrate,
+        force=force or None,
+        note=note,
+    )
+    if "data" not in wanted:
+        raise Misuse("say which data set to train on: --data NAME (see: recsys-desktop data list)")
+    request = TrainRequest(algorithm, params=params, **wanted)
+    with opened(settings, "write") as engine, running(settings) as run:
+        record = engine.train(request, run)
+        folder = engine.workspace.folder_of(record)
+    output.document("train", {"model": describe_model(record), "folder": folder})
+    output.say(f"Saved {record.label} in {folder}")
+    output.say(f"Fit {seconds(record.fit_seconds)}, peak memory {size(record.peak_memory_bytes)}.")
+    validation = record.metrics.get("validation")
+    if validation:
+        output.say(f"On held-out data: {validation['name']} {figure(validation['value'])}.")
+    calibration = record.metrics.get("calibration", {})
+    if "reason" in calibration:
+        output.say(f"Its scores have no confidence: {calibration['reason']}.")
+    output.say(f'Next: recsys-desktop recommend "{record.name}" --user USER')
+
+
+def _overridden(config: dict[str, Any], **flags: Any) -> dict[str, Any]:
+    return config | {name: value for name, value in flags.items() if value is not None}
+
+
+@everywhere
+def evaluate(
+    settings: Settings,
+    algorithms: Annotated[str | None, typer.Option("--algorithms", "-a", metavar="A[,B…]", help="Their ids.")] = None,
+    data: Annotated[
+        str | None, typer.Option("--data", "-d", help="Name or fingerprint of an imported data set.")
+    ] = None,
+    split: Annotated[str | None, typer.Option("--split", help="How to divide it; see: recsys-desktop splits")] = None,
+    split_set: Annotated[
+        list[str] | None, typer.Option("--split-set", metavar="NAME=VALUE", help="A parameter of the split.")
+    ] = None,
+    train: Annotated[
+        Path | None, typer.Option("--train", help="Instead of --data: a training file.", exists=True)
+    ] = None,
+    test: Annotated[Path | None, typer.Option("--test", help="And a test file.", exists=True)] = None,
+    valid: Annotated[Path | None, typer.Option("--valid", help="And a validation file.", exists=True)] = None,
+    items: Annotated[list[Path] | None, typer.Option("--items", help="With files: an item file.", exists=True)] = None,
+    users: Annotated[list[Path] | None, typer.Option("--users", help="With files: a user file.", exists=True)] = None,
+    role: Annotated[
+        list[str] | None, typer.Option("--role", metavar="COLUMN=ROLE", help="With files: what a column is.")
+    ] = None,
+    set: Annotated[
+        list[str] | None, typer.Option("--set", metavar="A.NAME=VALUE", help="A parameter of an algorithm.")
+    ] = None,
+    config: ConfigOption = None,
+    seed: SeedOption = None,
+    k: Annotated[int | None, typer.Option("--k", "-k", min=1, help="Length of the lists (default: 10).")] = None,
+    metric: Annotated[list[str] | None, typer.Option("--metric", help="Only these metrics; may be repeated.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", metavar="DIR", help="Folder for the files.")] = None,
+    force: ForceOption = False,
+) -> int:
+    """Fit algorithms to the training part of one split and judge them on its test part.
+
+    The exit code is 1 where no algorithm could be judged.
+    """
+    output = Output(settings.json)
+    given = read_config(config, _EVALUATE_SETTINGS)
+    wanted = _overridden(
+        given,
+        algorithms=None if algorithms is None else [name.strip() for name in algorithms.split(",") if name.strip()],
+        data=data,
+        split=split,
+        train=train,
+        test=test,
+        valid=valid,
+        items=items or None,
+        users=users or None,
+        seed=seed,
+        k=k,
+        metrics=metric or None,
+        out=out,
+        force=force or None,
+    )
+    names = wanted.get("algorithms") or []
+    if isinstance(names, str):
+        names = [name.strip() for name in names.split(",")]
+    if not names:
+        raise Misuse("say which algorithms: --algorithms A,B (see: recsys-desktop algorithms)")
+    params = {name: dict(values) for name, values in table(given, "params").items()}
+    for name, values in algorithm_params(set or (), names).items():
+        params[name] = params.get(name, {}) | values
+    wanted |= {
+        "algorithms": names,
+        "params": params,
+        "split_params": table(given, "split_params") | pairs(split_set or (), "--split-set"),
+        "roles": table(given, "roles") | pairs(role or (), "--role"),
+    }
+    for name in ("train", "test", "valid", "out"):
+        if isinstance(wanted.get(name), str):
+            wanted[name] = Path(wanted[name])
+    for name in ("items", "users"):
+        value = wanted.get(name, ())
+        wanted[name] = [Path(value)] if isinstance(value, str) else [Path(path) for path in value]
+    comparison = _evaluate(settings, EvaluateRequest(**wanted))
+    output.document("evaluate", comparison)
+    show_comparison(output, comparison)
+    return 0 if any(row.state == "done" for row in comparison.rows) else 1
+
+
+def _evaluate(settings: Settings, request: EvaluateRequest) -> Comparison:
+    """Beside an open window nothing can be recorded; files in a folder of one's own can be written all the same."""
+    try:
+        with opened(settings, "write") as engine, running(settings) as run:
+            return engine.evaluate(request, run)
+    except WorkspaceBusy:
+        if request.out is None:
+            raise
+    with opened(settings, "read") as engine, running(settings) as run:
+        return engine.evaluate(request, run)
+
+
+def show_comparison(output: Output, comparison: Comparison) -> None:
+    """The comparison table for people, best first by the first metric that decides."""
+    columns = [column for column in comparison.metrics if any(column.id in row.figures for row in comparison.rows)]
+    order = sorted(comparison.rows, key=lambda row: _place(row, comparison))
+    output.table(
+        [
+            "",
+            "algorithm",
+            *((column.name, "right") for column in columns),
+            ("fit", "right"),
+            ("one list", "right"),
+            ("peak memory", "right"),
+            ("size", "right"),
+        ],
+        [
+            (
+                "*" if row.best else "",
+                row.name,
+                *(
+                    figure(row.figures[column.id].value, _digits(row.figures[column.id].value))
+                    if column.id in row.figures
+                    else NOTHING
+                    for column in columns
+                ),
+                seconds(row.fit_seconds),
+                seconds(row.score_seconds),
+                size(row.peak_memory_bytes),
+                size(row.size_bytes),
+            )
+            for row in order
+        ],
+        title=f"{comparison.settings['data']}, split {comparison.settings['split']}, "
+        f"{comparison.settings['test_users']:,} test users",
+    )
+    output.say(comparison.conclusion + (" (*)" if any(row.best for row in comparison.rows) else ""))
+    for notice in comparison.notices:
+        output.say(f"Note: {notice}.")
+    if comparison.folder is not None:
+        output.say(f"Saved in {comparison.folder}")
+
+
+def _place(row: ComparisonRow, comparison: Comparison) -> tuple[int, float]:
+    for column in comparison.metrics:
+        if column.id in row.figures:
+            value = row.figures[column.id].value
+            ranking = 0 if column.id not in ("rmse", "mae") else 1
+            return ranking, -value if column.larger_is_better else value
+    return 2, 0.0
+
+
+def _digits(value: float) -> int:
+    return 4 if abs(value) < 10 else 1
+
+
+@everywhere
+def demo(
+    settings: Settings,
+    algorithms: Annotated[
+        str | None,
+        typer.Option("--algorithms", "-a", metavar="A[,B…]", help="Instead of one algorithm of every family."),
+    ] = None,
+    user: Annotated[str | None, typer.Option("--user", "-u", help="For whom to recommend.")] = None,
+    seed: SeedOption = None,
+) -> None:
+    """Take the MovieLens sample from file to explained recommendations, and keep everything in the workspace."""
+    output = Output(settings.json)
+    names = [name.strip() for name in algorithms.split(",") if name.strip()] if algorithms else []
+    request = DemoRequest(names, user, 42 if seed is None else seed)
+
+    def announce(stage: str, value: Any) -> None:
+        if stage == "data":
+            output.say(
+                f"{value.name}: {value.n_interactions:,} ratings of {value.n_items:,} items by {value.n_users:,} people"
+            )
+        elif stage == "algorithms":
+            output.say(f"Comparing {len(value)} algorithms: {', '.join(value)}")
+        elif stage == "comparison":
+            show_comparison(output, value)
+        elif stage == "model":
+            output.say(f"Trained {value.label} on all of the data.")
+        elif stage == "recommendations":
+            show_list(output, value)
+        if not output.json:
+            sys.stdout.flush()
+
+    with opened(settings, "write") as engine, running(settings) as run:
+        result = engine.demo(request, run, announce)
+    output.document("demo", result)
+    output.say(f"{result.chosen}.")
+    output.say()
+    output.say(f"Everything is kept in the workspace {result.workspace}")
+    output.say(f"  the comparison   {result.report}")
+    output.say(f"  the model        {result.model_folder}  ({result.model})")
+    output.say(f"This took {seconds(result.seconds)}. Next: recsys-desktop (the window), or recsys-desktop --help")

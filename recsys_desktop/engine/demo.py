@@ -1,0 +1,137 @@
+"""Demo: the sample from file to explained recommendations, with one algorithm of every family."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from recsys_desktop.api.algorithm import AlgorithmSpec
+from recsys_desktop.api.dataset import Dataset
+from recsys_desktop.engine.errors import EngineError
+from recsys_desktop.engine.evaluating import deciding_metric, evaluate
+from recsys_desktop.engine.importing import import_sample
+from recsys_desktop.engine.plain import PlainData
+from recsys_desktop.engine.plugins import Registry
+from recsys_desktop.engine.recommending import recommend
+from recsys_desktop.engine.requests import EvaluateRequest, RecommendRequest, TrainRequest
+from recsys_desktop.engine.results import Comparison, ComparisonRow, RecommendationList
+from recsys_desktop.engine.runs import EngineRun
+from recsys_desktop.engine.session import Session
+from recsys_desktop.engine.training import train
+
+SAMPLE = "movielens-small"
+LENGTH = 10
+
+
+@dataclass(frozen=True)
+class DemoRequest(PlainData):
+    """algorithms: ids; one of every family where empty. user: for whom to recommend; a usual history where None."""
+
+    algorithms: Sequence[str] = ()
+    user: str | None = None
+    seed: int = 42
+
+
+@dataclass(frozen=True)
+class DemoResult(PlainData):
+    """What the demo did. chosen: why this model recommends. seconds: in all."""
+
+    data: str
+    comparison: Comparison
+    model: str
+    chosen: str
+    recommendations: RecommendationList
+    workspace: Path
+    report: Path
+    model_folder: Path
+    seconds: float = 0.0
+    stages: dict[str, float] = field(default_factory=dict)
+
+
+def demo_algorithms(registry: Registry, dataset: Dataset) -> list[str]:
+    """The first algorithm of every family that ranks and can be fitted to the data, in the order of families."""
+    chosen: dict[str, str] = {}
+    for spec in registry.algorithms.values():
+        if spec.family not in chosen and spec.capabilities.ranks and _suits(spec, dataset):
+            chosen[spec.family] = spec.id
+    return list(chosen.values())
+
+
+def _suits(spec: AlgorithmSpec, dataset: Dataset) -> bool:
+    needs = spec.needs
+    return (
+        (not needs.ratings or dataset.ratings is not None)
+        and (not needs.timestamps or dataset.timestamps is not None)
+        and (not needs.item_content or bool(dataset.item_features.columns))
+    )
+
+
+def run_demo(
+    session: Session, request: DemoRequest, run: EngineRun, announce: Callable[[str, object], None]
+) -> DemoResult:
+    """Import the sample, compare, train the model of choice on everything, recommend to one person.
+
+    announce: told of each stage as it ends: ("data", record), ("algorithms", ids), ("comparison", Comparison),
+    ("model", record), ("recommendations", RecommendationList).
+    """
+    start = time.perf_counter()
+    stages: dict[str, float] = {}
+
+    def stage(name: str, value: object) -> None:
+        stages[name] = time.perf_counter() - start
+        run.flush()
+        announce(name, value)
+
+    data = import_sample(session, SAMPLE, run)
+    stage("data", data)
+    dataset = session.dataset(data.fingerprint)
+    algorithms = list(request.algorithms) or demo_algorithms(session.registry, dataset)
+    stage("algorithms", algorithms)
+    comparison = evaluate(session, EvaluateRequest(algorithms, data.fingerprint, seed=request.seed), run)
+    stage("comparison", comparison)
+    if comparison.folder is None:
+        raise EngineError("the comparison was not saved")
+    row, chosen = _choice(comparison)
+    note = "made by the demo"
+    model = train(session, TrainRequest(row.algorithm, data.fingerprint, row.params, request.seed, note=note), run)
+    stage("model", model)
+    user = request.user or _usual_user(dataset)
+    answer = recommend(session, RecommendRequest(model.id, user, n=LENGTH), run)
+    stage("recommendations", answer)
+    return DemoResult(
+        data.name,
+        comparison,
+        model.label,
+        chosen,
+        answer,
+        session.workspace.path,
+        comparison.folder,
+        session.workspace.folder_of(model),
+        time.perf_counter() - start,
+        stages,
+    )
+
+
+def _choice(comparison: Comparison) -> tuple[ComparisonRow, str]:
+    """The quickest to train among those that cannot be told from the best, and why."""
+    column = deciding_metric(comparison.rows, comparison.metrics)
+    best = [row for row in comparison.rows if row.best and row.fit_seconds is not None]
+    if column is None or not best:
+        reasons = "; ".join(f"{row.name}: {row.reason}" for row in comparison.rows if row.reason)
+        raise EngineError(f"no algorithm could be judged ({reasons})")
+    row = min(best, key=lambda row: row.fit_seconds or 0.0)
+    if len(best) == 1:
+        return row, f"{row.name} is the best by {column.name}"
+    return row, f"{row.name} is the quickest to train of the {len(best)} that lead by {column.name}"
+
+
+def _usual_user(dataset: Dataset) -> str:
+    """The user whose number of interactions is the median, the first of them."""
+    active = np.flatnonzero(dataset.user_counts)
+    counts = dataset.user_counts[active]
+    median = np.sort(counts)[(len(counts) - 1) // 2]
+    return dataset.user_vocabulary[int(active[np.flatnonzero(counts == median)[0]])]
