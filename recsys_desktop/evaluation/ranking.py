@@ -60,7 +60,8 @@ def judge(lists: npt.NDArray[Any], relevant: Ragged) -> Judgement:
         raise InvalidData(f"there are {n} lists and held-out items for {len(indptr) - 1} users")
     width = 1 + max(int(lists.max(initial=-1)), int(items.max(initial=-1)))
     owners = np.repeat(np.arange(n, dtype=np.int64), np.diff(indptr))
-    held_out = np.unique(owners * width + items)
+    named = np.sort(owners * width + items)
+    held_out = named[np.diff(named, prepend=-1) > 0]
     n_relevant = np.bincount(held_out // width, minlength=n) if width else np.zeros(n, dtype=np.int64)
     if not len(held_out):
         return Judgement(np.zeros(lists.shape, dtype=np.bool_), n_relevant.astype(np.int64))

@@ -1,0 +1,256 @@
+"""How much memory and time a fit really takes, in a process of its own: `measure_fit`, and the process itself.
+
+The peak is resident memory above what the process had at the start of `fit`. The process first fits a small data set,
+so that imports, compilation and the buffers of linear algebra are there before the start. Where the operating system
+keeps the high-water mark and can reset it (Linux), that is read; elsewhere resident memory is sampled from outside,
+which works while the fit holds the interpreter's lock. Pages that the allocator keeps are given back before the start as
+far as it lets us (glibc); the rest may put a figure off by `ALLOCATOR_NOISE`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import importlib
+import importlib.util
+import inspect
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+
+from recsys_desktop.api.algorithm import AlgorithmSpec
+from recsys_desktop.api.dataset import DataShape
+from recsys_desktop.api.forecast import Forecast
+from recsys_desktop.api.recommender import Recommender
+from recsys_desktop.api.testing import made_data
+from recsys_desktop.api.testing.kit_run import KitRun
+
+ALLOCATOR_NOISE = 8 * 2**20
+"""Bytes by which two measurements of the same fit may differ."""
+
+_SAMPLE_SECONDS = 0.002
+
+
+class Measurement(NamedTuple):
+    """What one fit took: peak memory above its start in bytes, wall seconds, the forecast, and the data's own shape."""
+
+    peak_bytes: int
+    seconds: float
+    forecast: Forecast
+    shape: DataShape
+
+
+def measure_fit(
+    spec: AlgorithmSpec,
+    shape: DataShape,
+    params: Mapping[str, Any] | None = None,
+    members: Sequence[AlgorithmSpec] = (),
+    *,
+    threads: int = 1,
+    time_limit: float = 240.0,
+) -> Measurement:
+    """Fit random data of about `shape` in a fresh process and measure it.
+
+    params: as `Params.parse`. members: the algorithms that a hybrid fits. time_limit: seconds for all of it.
+
+    Raises
+    ------
+    RuntimeError: the process failed; the message ends with what it said. TimeoutError: it took too long.
+    """
+    job = {
+        "algorithm": where(spec),
+        "members": [where(member) for member in members],
+        "params": dict(params or {}),
+        "shape": list(shape),
+        "threads": threads,
+    }
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        environment[name] = str(threads)
+    with subprocess.Popen(
+        [sys.executable, "-m", __name__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        env=environment,
+    ) as process:
+        killer = threading.Timer(time_limit, process.kill)
+        killer.start()
+        errors: list[str] = []
+        reader = threading.Thread(target=_drain, args=(process.stderr, errors))
+        reader.start()
+        try:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(json.dumps(job) + "\n")
+            process.stdin.flush()
+            started = process.stdout.readline()
+            sampled = _sample(process.pid, process.stdout) if started else 0
+            answer = process.stdout.readline()
+            process.wait()
+        finally:
+            in_time = killer.is_alive()
+            killer.cancel()
+            process.kill()
+            reader.join()
+    if not answer:
+        if not in_time:
+            raise TimeoutError(f"fitting '{spec.id}' on {shape} took more than {time_limit:.0f} s")
+        raise RuntimeError(f"fitting '{spec.id}' on {shape} failed:\n{''.join(errors)[-4000:]}")
+    found = json.loads(answer)
+    peak = found["peak_bytes"] if found["peak_bytes"] is not None else max(0, sampled - found["start_bytes"])
+    return Measurement(peak, found["seconds"], Forecast(*found["forecast"]), DataShape(*found["shape"]))
+
+
+def where(spec: AlgorithmSpec) -> dict[str, str]:
+    """Where another process finds an implementation: module, class, and the file for a module outside the path."""
+    implementation = spec.load()
+    return {
+        "module": implementation.__module__,
+        "class": implementation.__qualname__,
+        "file": inspect.getfile(implementation),
+    }
+
+
+def _drain(stream: IO[str] | None, lines: list[str]) -> None:
+    if stream is not None:
+        lines.extend(stream)
+
+
+def _sample(pid: int, stdout: IO[str]) -> int:
+    """The largest resident size of a process until it says that it has done, in bytes."""
+    import psutil
+
+    done = threading.Event()
+
+    def wait() -> None:
+        stdout.readline()
+        done.set()
+
+    waiter = threading.Thread(target=wait)
+    waiter.start()
+    largest = 0
+    try:
+        process = psutil.Process(pid)
+        while not done.wait(_SAMPLE_SECONDS):
+            largest = max(largest, process.memory_info().rss)
+    except psutil.Error:
+        largest = 0
+    waiter.join()
+    return largest
+
+
+def load(place: Mapping[str, str]) -> type[Recommender]:
+    """The implementation at a place given by `where`, imported by name or, outside the path, from its file."""
+    try:
+        module = importlib.import_module(place["module"])
+    except ModuleNotFoundError:
+        module = _load_file(place["module"], Path(place["file"]))
+    implementation: type[Recommender] = getattr(module, place["class"])
+    return implementation
+
+
+def _load_file(name: str, path: Path) -> ModuleType:
+    found = importlib.util.spec_from_file_location(name, path)
+    if found is None or found.loader is None:
+        raise ModuleNotFoundError(f"no module '{name}' in {path}")
+    module = importlib.util.module_from_spec(found)
+    sys.modules[name] = module
+    found.loader.exec_module(module)
+    return module
+
+
+def _status_bytes(field: str) -> int | None:
+    """A field of /proc/self/status that is given in kB, or None where there is no such file."""
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(field + ":")), None)
+
+
+def _reset_high_water_mark() -> bool:
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    except OSError:
+        return False
+    now, peak = _status_bytes("VmRSS"), _status_bytes("VmHWM")
+    return now is not None and peak is not None and peak <= now + 2**20
+
+
+def _resident() -> int:
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)
+
+
+def _give_freed_pages_back() -> None:
+    gc.collect()
+    try:
+        trim = ctypes.CDLL(None).malloc_trim
+    except (OSError, TypeError, AttributeError):
+        return
+    trim(0)
+
+
+def _warm_up_linear_algebra() -> None:
+    square = np.eye(512, dtype=np.float32)
+    np.linalg.cholesky(square @ square)
+    if "scipy" in sys.modules:
+        from scipy.linalg import cho_factor
+
+        cho_factor(square)
+
+
+def _main() -> None:
+    job = json.loads(sys.stdin.readline())
+    implementation = load(job["algorithm"])
+    spec = implementation.spec
+    members = [load(place).spec for place in job["members"]]
+    shape = DataShape(*job["shape"])
+    capabilities, needs = spec.capabilities, spec.needs
+
+    def run() -> KitRun:
+        return KitRun(threads=job["threads"], members=[spec, *members])
+
+    def model() -> Recommender:
+        return implementation(spec.params.parse(job["params"]))
+
+    model().fit(made_data.communities().train, run())
+    _warm_up_linear_algebra()
+    content = capabilities.uses_text or capabilities.uses_features or needs.item_content
+    data = made_data.of_shape(shape, content)
+    forecast = model().estimate(data.shape)
+    subject = model()
+    _give_freed_pages_back()
+    exact = _reset_high_water_mark()
+    start_bytes = _status_bytes("VmRSS") if exact else _resident()
+    print("start", flush=True)
+    start = time.perf_counter()
+    subject.fit(data, run())
+    seconds = time.perf_counter() - start
+    peak = _status_bytes("VmHWM") if exact else None
+    print("done", flush=True)
+    answer = {
+        "peak_bytes": None if peak is None or start_bytes is None else max(0, peak - start_bytes),
+        "start_bytes": start_bytes,
+        "seconds": seconds,
+        "forecast": list(forecast),
+        "shape": list(data.shape),
+    }
+    print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    _main()
