@@ -24,12 +24,14 @@ from recsys_desktop.toolkit.bias import Biases, fit_biases
 
 
 class Bias(Recommender):
-    """The rating is mean + bias of the person + bias of the item (Koren 2010, section 2.1), fitted to convergence.
+    """The rating is mean + bias of the person + bias of the item (Koren 2010, section 2.1), fitted to convergence,
+    each bias shrunk as strongly as the spread of biases in the data asks for (see `fit_biases`).
 
     A person's bias is recomputed from the history that is asked about, so that a stranger is served like anybody else.
 
     Fitted: `mean_`; `user_biases_` float32 (n_users,) and `item_biases_` float32 (n_items,), in rating units;
-    `item_counts_` int64 (n_items,), the ratings each item bias rests on.
+    `item_counts_` int64 (n_items,), the ratings each item bias rests on; `user_regularisation_` and
+    `item_regularisation_`, as given or estimated.
     """
 
     spec = BIAS
@@ -38,14 +40,13 @@ class Bias(Recommender):
     user_biases_: Float32
     item_biases_: Float32
     item_counts_: Int64
+    user_regularisation_: float
+    item_regularisation_: float
 
     def estimate(self, shape: DataShape) -> Forecast:
-        """A few float64 arrays of users and of items; the ratings are read in place."""
-        return Forecast(
-            1_000_000 + 80 * (shape.n_users + shape.n_items),
-            0.05 + 20 * shape.n_interactions / 2e8,
-            note="closed steps",
-        )
+        """The codes of all interactions while they are counted, and some float64 arrays of users and of items."""
+        memory = 8 * shape.n_interactions + 80 * (shape.n_users + shape.n_items)
+        return Forecast(1_000_000 + memory, 0.05 + shape.n_interactions / 1e7)
 
     @property
     def biases(self) -> Biases:
@@ -54,13 +55,14 @@ class Bias(Recommender):
             self.mean_,
             self.user_biases_,
             self.item_biases_,
-            self.params.user_regularisation,
-            self.params.item_regularisation,
+            self.user_regularisation_,
+            self.item_regularisation_,
         )
 
     def _fit(self, train: Dataset, run: RunContext) -> None:
         fitted = fit_biases(train, self.params.user_regularisation, self.params.item_regularisation, run)
         self.mean_, self.user_biases_, self.item_biases_ = fitted.mean, fitted.users, fitted.items
+        self.user_regularisation_, self.item_regularisation_ = fitted.user_regularisation, fitted.item_regularisation
         self.item_counts_ = train.item_counts
 
     def _score(self, query: Query, items: Int32 | None) -> npt.NDArray[Any]:
@@ -98,11 +100,11 @@ class Bias(Recommender):
         items[: len(self.item_biases_)] = self.item_biases_
         counts[: len(self.item_counts_)] = self.item_counts_
         users[: len(self.user_biases_)] = self.user_biases_
-        totals = items * (counts + self.params.item_regularisation)
+        totals = items * (counts + self.item_regularisation_)
         residuals = additions.ratings - self.mean_ - users[additions.users]
         totals += np.bincount(additions.items, weights=residuals, minlength=len(items))
         counts += additions.item_counts
-        scale = np.maximum(counts + self.params.item_regularisation, 1e-9)
+        scale = np.maximum(counts + self.item_regularisation_, 1e-9)
         self.item_biases_ = (totals / scale).astype(np.float32)
         self.item_counts_ = counts
         self.user_biases_ = users.astype(np.float32)

@@ -11,24 +11,28 @@ class PopularityParams(Params):
     """Parameters of popularity."""
 
     min_rating: float | None = param(
-        None, help="Leave out interactions rated lower than this; empty counts every interaction alike.", advanced=True
+        None,
+        help="Leave out interactions rated lower than this; empty counts every interaction alike.",
+        ge=-1e6,
+        le=1e6,
+        advanced=True,
     )
 
 
 class BiasParams(Params):
     """Parameters of the user and item biases."""
 
-    user_regularisation: float = param(
-        5.0,
-        help="How many average ratings a person's own ratings are mixed with; raise it to trust short histories less.",
+    user_regularisation: float | None = param(
+        None,
+        help="How many average ratings a person's own are mixed with; empty estimates it from how much people differ.",
         unit="ratings",
         ge=0,
         le=1e6,
         tune=TuningRange(1, 30, log=True),
     )
-    item_regularisation: float = param(
-        3.0,
-        help="How many average ratings each item's own ratings are mixed with; raise it to trust few ratings less.",
+    item_regularisation: float | None = param(
+        None,
+        help="How many average ratings an item's own are mixed with; empty estimates it from how much items differ.",
         unit="ratings",
         ge=0,
         le=1e6,

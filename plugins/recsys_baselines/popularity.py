@@ -33,8 +33,9 @@ class Popularity(Recommender):
     counts_: Int64
 
     def estimate(self, shape: DataShape) -> Forecast:
-        """Counters for users and items, and a mask over the interactions."""
-        return Forecast(1_000_000 + 5 * shape.n_interactions + 24 * (shape.n_users + shape.n_items), 0.01)
+        """The codes of all interactions while they are counted, and the counters."""
+        memory = 8 * shape.n_interactions + 24 * (shape.n_users + shape.n_items)
+        return Forecast(1_000_000 + memory, 0.01 + shape.n_interactions / 2e8)
 
     def _fit(self, train: Dataset, run: RunContext) -> None:
         self.counts_ = self._count(train)

@@ -18,7 +18,11 @@ class EaseParams(Params):
         tune=TuningRange(50, 2000, log=True),
     )
     min_rating: float | None = param(
-        None, help="Leave out interactions rated lower than this; empty counts every interaction alike.", advanced=True
+        None,
+        help="Leave out interactions rated lower than this; empty counts every interaction alike.",
+        ge=-1e6,
+        le=1e6,
+        advanced=True,
     )
 
 

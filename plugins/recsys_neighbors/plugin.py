@@ -44,7 +44,11 @@ class ItemKnnParams(Params):
         0.5, help="BM25's b: how strongly an item's popularity is held against it.", ge=0, le=1, advanced=True
     )
     min_rating: float | None = param(
-        None, help="Leave out interactions rated lower than this; empty counts every interaction alike.", advanced=True
+        None,
+        help="Leave out interactions rated lower than this; empty counts every interaction alike.",
+        ge=-1e6,
+        le=1e6,
+        advanced=True,
     )
 
 

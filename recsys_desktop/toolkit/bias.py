@@ -6,13 +6,15 @@ from typing import Any, NamedTuple
 
 import numba
 import numpy as np
+import numpy.typing as npt
 
 from recsys_desktop.api import Dataset, Query, RunContext
-from recsys_desktop.api.dataset import Float32, Int32
+from recsys_desktop.api.dataset import Float32, Int32, Int64
 from recsys_desktop.toolkit.parallel import announce_compilation
 
 _MAX_SWEEPS = 50
-_TOLERANCE = 1e-5
+_TOLERANCE = 1e-4
+_LEAST, _MOST = 1e-3, 1e6
 
 
 class Biases(NamedTuple):
@@ -57,33 +59,79 @@ class Biases(NamedTuple):
         return together
 
 
-def fit_biases(train: Dataset, user_regularisation: float, item_regularisation: float, run: RunContext) -> Biases:
+def fit_biases(
+    train: Dataset, user_regularisation: float | None, item_regularisation: float | None, run: RunContext
+) -> Biases:
     """Minimise Σ (r - mean - b_u - b_i)² + λ_u Σ b_u² + λ_i Σ b_i² by exact alternating steps, to convergence.
+
+    A regularisation of None is estimated with the biases: λ is the variance of ratings around mean + b_u + b_i over
+    the variance of the biases, both by expectation maximisation with a factorised Gaussian posterior (empirical Bayes).
+    Where people, or items, do not differ it grows without limit and their biases vanish.
 
     The last step is the users', so that a user's bias is what `Biases.of_histories` makes of their own ratings.
     """
     ratings = train.ratings
     if ratings is None:
         raise ValueError("biases need ratings")
-    announce_compilation(run, _sums_of_residuals)
+    announce_compilation(run, _sums_of_residuals, _sum_of_squares)
     mean = float(ratings.mean(dtype=np.float64))
-    users, items = np.zeros(train.n_users), np.zeros(train.n_items)
-    user_scale = 1 / np.maximum(train.user_counts + user_regularisation, 1e-9)
-    item_scale = 1 / np.maximum(train.item_counts + item_regularisation, 1e-9)
+    sides = (
+        _Side(train.users, train.items, train.user_counts, user_regularisation),
+        _Side(train.items, train.users, train.item_counts, item_regularisation),
+    )
+    users, items = sides
     for _ in range(_MAX_SWEEPS):
-        users = user_scale * _sums_of_residuals(train.users, train.items, ratings, mean, items, len(users))
-        before = items
-        items = item_scale * _sums_of_residuals(train.items, train.users, ratings, mean, users, len(items))
-        if np.abs(items - before).max() < _TOLERANCE or run.should_stop:
+        before = items.biases
+        for mine, other in ((users, items), (items, users)):
+            mine.step(ratings, mean, other.biases)
+        if user_regularisation is None or item_regularisation is None:
+            residual = _sum_of_squares(train.users, train.items, ratings, mean, users.biases, items.biases)
+            spread = sum(float((side.counts / side.weights).sum()) for side in sides)
+            # A bias is only known to within noise / weight, which adds to each of its ratings' squares.
+            noise = residual / max(len(ratings) - spread, 1e-3 * len(ratings))
+            for side in sides:
+                side.estimate(noise)
+        if np.abs(items.biases - before).max() < _TOLERANCE or run.should_stop:
             break
-    users = user_scale * _sums_of_residuals(train.users, train.items, ratings, mean, items, len(users))
+    users.step(ratings, mean, items.biases)
     return Biases(
         mean,
-        users.astype(np.float32),
-        items.astype(np.float32),
-        float(user_regularisation),
-        float(item_regularisation),
+        users.biases.astype(np.float32),
+        items.biases.astype(np.float32),
+        float(users.regularisation),
+        float(items.regularisation),
     )
+
+
+class _Side:
+    """The biases of users or of items while they are fitted."""
+
+    def __init__(self, owners: Int32, others: Int32, counts: Int64, regularisation: float | None) -> None:
+        self.owners = owners
+        self.others = others
+        self.counts = counts
+        self.estimated = regularisation is None
+        self.regularisation = 5.0 if regularisation is None else regularisation
+        self.biases = np.zeros(len(counts))
+
+    @property
+    def weights(self) -> npt.NDArray[np.float64]:
+        """Ratings plus regularisation of each."""
+        weights: npt.NDArray[np.float64] = np.maximum(self.counts + self.regularisation, 1e-9)
+        return weights
+
+    def step(self, ratings: Float32, mean: float, other_biases: npt.NDArray[np.float64]) -> None:
+        """The best biases for those of the other side."""
+        sums = _sums_of_residuals(self.owners, self.others, ratings, mean, other_biases, len(self.counts))
+        self.biases = sums / self.weights
+
+    def estimate(self, noise: float) -> None:
+        """The regularisation for which the biases are as spread out as their posterior says."""
+        present = self.counts > 0
+        if not self.estimated or not present.any():
+            return
+        variance = float(np.mean(self.biases[present] ** 2 + noise / self.weights[present]))
+        self.regularisation = min(max(noise / variance, _LEAST), _MOST) if variance > 0 else _MOST
 
 
 @numba.njit(cache=True, nogil=True)
@@ -92,3 +140,12 @@ def _sums_of_residuals(owners: Any, others: Any, ratings: Any, mean: float, othe
     for at in range(len(owners)):
         sums[owners[at]] += ratings[at] - mean - other_biases[others[at]]
     return sums
+
+
+@numba.njit(cache=True, nogil=True)
+def _sum_of_squares(users: Any, items: Any, ratings: Any, mean: float, of_users: Any, of_items: Any) -> float:
+    total = 0.0
+    for at in range(len(users)):
+        residual = ratings[at] - mean - of_users[users[at]] - of_items[items[at]]
+        total += residual * residual
+    return total

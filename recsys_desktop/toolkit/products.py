@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numba
 import numpy as np
 
-from recsys_desktop.api import RunContext
+from recsys_desktop.api import CannotFit, RunContext
 from recsys_desktop.api.dataset import Float32, Int32, Int64
 from recsys_desktop.toolkit.parallel import announce_compilation, in_blocks
 
@@ -94,15 +94,22 @@ def gram_lower(rows: SparseRows, columns: SparseRows, run: RunContext) -> Float3
     """The Gram matrix A Aᵀ of a sparse matrix A (n, m): float32 (n, n), of which only the lower triangle is filled.
 
     rows: A. columns: Aᵀ. The upper triangle is 0. Every entry is summed in the order of the columns of A.
+
+    Raises
+    ------
+    CannotFit: the run was asked to stop.
     """
     out = np.zeros((rows.n_rows, rows.n_rows), dtype=np.float32)
     announce_compilation(run, _gram_rows)
-    in_blocks(
+    finished = in_blocks(
         lambda begin, end: _gram_rows(*rows, *columns, out, begin, end),
         rows.n_rows,
         max(16, rows.n_rows // 128),
         run.threads,
+        should_stop=lambda: run.should_stop,
     )
+    if not finished:
+        raise CannotFit("stopped before there was a model to keep")
     return out
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from recsys_desktop.api import RunContext
+from recsys_desktop.api import CannotFit, RunContext
 from recsys_desktop.api.dataset import Float32, Int32, Int64
 from recsys_desktop.toolkit.parallel import announce_compilation, in_blocks
 from recsys_desktop.toolkit.products import SparseRows
@@ -116,6 +116,10 @@ def top_k_similarities(
     ----------
     left: A, (n, m). right: B, (m, n). left_scale, right_scale: float32 (n,), positive where a row has entries.
 
+    Raises
+    ------
+    CannotFit: the run was asked to stop before the first rows.
+
     Returns
     -------
     SparseRows (n, n), at most k entries a row, in no order of use (`transposed` orders them).
@@ -141,6 +145,8 @@ def top_k_similarities(
         should_stop=lambda: run.should_stop,
         progress=lambda done: run.progress(done, text),
     )
+    if n and not found:
+        raise CannotFit("stopped before there was a model to keep")
     indptr = np.zeros(n + 1, dtype=np.int64)
     for begin, (sizes, _, _) in found.items():
         indptr[begin + 1 : begin + 1 + len(sizes)] = sizes
