@@ -453,7 +453,7 @@ class _Builder:
         tables = []
         for file in files:
             check_stop(self.run)
-            table = read_side_table(file.table, file.roles, owner, self.run)
+            table = read_side_table(file, owner, self.run)
             self._summarise(file, table.rows_read)
             tables.append(table)
         return tables

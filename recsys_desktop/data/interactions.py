@@ -478,7 +478,6 @@ class _Attributes:
             for name, parts in self._values.items()
         }
         roles = {name: self._opened.roles[name] for name in self._names}
-        separators = {column.name: column.separator for column in self._opened.table.columns}
         return SideTable(
             self._opened.table.path.name,
             ids.take(rows),
@@ -486,6 +485,6 @@ class _Attributes:
             roles,
             lines[rows.to_numpy()],
             len(rows),
-            separators,
+            self._opened.separators,
             self._opened.table.decimal,
         )

@@ -40,6 +40,11 @@ class OpenedFile:
         """The role of each column, in file order."""
         return {name: guess.role for name, guess in self.guesses.items()}
 
+    @property
+    def separators(self) -> dict[str, str]:
+        """What separates the values of a cell, by column of tags; empty where a cell is one value."""
+        return {name: guess.separator for name, guess in self.guesses.items() if guess.separator is not None}
+
     def column(self, role: Role) -> str | None:
         """The column that has a role, the first one where several have it."""
         return next((name for name, guess in self.guesses.items() if guess.role is role), None)

@@ -42,11 +42,15 @@ class ColumnSample:
 
 @dataclass(frozen=True)
 class RoleGuess:
-    """The role of one column, why, and more about it ("Unix seconds", "separated by |")."""
+    """The role of one column, why, and more about it ("Unix seconds").
+
+    separator: of tags, between the values of a cell; empty where a cell holds one value, None where cells are lists.
+    """
 
     role: Role
     reason: str
     detail: str = ""
+    separator: str | None = None
 
 
 @dataclass
@@ -58,8 +62,14 @@ class _Guesses:
     def has(self, role: Role) -> bool:
         return any(guess.role is role for guess in self.by_name.values())
 
-    def put(self, sample: ColumnSample, role: Role, reason: str, detail: str = "") -> None:
-        self.by_name[sample.name] = RoleGuess(role, reason, detail)
+    def put(self, sample: ColumnSample, role: Role, reason: str, one_value: bool = False) -> None:
+        """Decide on a column. one_value: a cell of tags is one tag, whatever characters it holds."""
+        separator = None
+        if role is Role.TAGS and sample.lists is None:
+            separator = sample.column.separator
+            if separator is None:
+                separator = "" if one_value else separator_of(sample.present(), named_tags=True) or ""
+        self.by_name[sample.name] = RoleGuess(role, reason, _detail(sample, role, separator), separator)
 
 
 def guess_roles(
@@ -79,9 +89,9 @@ def guess_roles(
     guesses = _Guesses()
     for sample in samples:
         if sample.name in given:
-            guesses.put(sample, given[sample.name], "chosen by you", _detail(sample, given[sample.name]))
+            guesses.put(sample, given[sample.name], "chosen by you")
         elif sample.column.role is not None:
-            guesses.put(sample, sample.column.role, sample.column.reason, _detail(sample, sample.column.role))
+            guesses.put(sample, sample.column.role, sample.column.reason)
     decided = kind or _guess_kind(samples, guesses)
     if decided is FileKind.INTERACTIONS:
         _guess_interactions(samples, guesses)
@@ -124,7 +134,7 @@ def _guess_interactions(samples: Sequence[ColumnSample], guesses: _Guesses) -> N
     for sample in open_columns:
         role = role_of_name(sample.name)
         if role in single and not guesses.has(role) and _content_allows(sample, role):
-            guesses.put(sample, role, f"its name says {role.value}", _detail(sample, role))
+            guesses.put(sample, role, f"its name says {role.value}")
     rest = [sample for sample in open_columns if sample.name not in guesses.by_name]
     _guess_by_content(rest, guesses)
     item = next((sample for sample in samples if _role(guesses, sample) is Role.ITEM), None)
@@ -137,7 +147,6 @@ def _guess_interactions(samples: Sequence[ColumnSample], guesses: _Guesses) -> N
                 sample,
                 role,
                 f"its name says {role.value}, and it is the same for every row of an item",
-                _detail(sample, role),
             )
         else:
             guesses.put(sample, Role.IGNORE, "nothing in its name or values says what it is for")
@@ -165,8 +174,8 @@ def _content_allows(sample: ColumnSample, role: Role) -> bool:
 def _guess_by_content(samples: Sequence[ColumnSample], guesses: _Guesses) -> None:
     """Columns without a telling name: times by their form, ratings by their few values, ids by being first."""
     for sample in samples:
-        if not guesses.has(Role.TIMESTAMP) and (found := looks_like_times(sample.present())):
-            guesses.put(sample, Role.TIMESTAMP, "its values look like times", found.words)
+        if not guesses.has(Role.TIMESTAMP) and looks_like_times(sample.present()) is not None:
+            guesses.put(sample, Role.TIMESTAMP, "its values look like times")
     unnamed = [
         sample
         for sample in samples
@@ -229,7 +238,7 @@ def _guess_side_table(
     for sample in samples:
         if sample.name not in guesses.by_name:
             role, reason = _attribute_role(sample, guesses, kind, many_rows)
-            guesses.put(sample, role, reason, _detail(sample, role))
+            guesses.put(sample, role, reason, one_value=many_rows)
 
 
 def _id_column(
@@ -276,7 +285,7 @@ def _attribute_role(sample: ColumnSample, guesses: _Guesses, kind: FileKind, man
         return Role.NUMERIC, "its values are numbers"
     separator = separator_of(present, named is Role.TAGS)
     if separator is not None or named is Role.TAGS:
-        return Role.TAGS, f"several values a cell, separated by '{separator}'" if separator else "its name says tags"
+        return Role.TAGS, "its cells hold several values" if separator else "its name says tags"
     if named is Role.NUMERIC and _share_of_numbers(present) > 0.5:
         return Role.NUMERIC, "its name says number"
     if named is Role.CATEGORY:
@@ -321,11 +330,10 @@ def separator_of(present: Sequence[str], named_tags: bool) -> str | None:
     return None
 
 
-def _detail(sample: ColumnSample, role: Role) -> str:
+def _detail(sample: ColumnSample, role: Role, separator: str | None) -> str:
     if role is Role.TIMESTAMP:
         found = guess_time_format(sample.values)
         return found.words if found else ""
-    if role is Role.TAGS and sample.lists is None:
-        separator = sample.column.separator or separator_of(sample.present(), named_tags=True)
-        return f"separated by '{separator}'" if separator else ""
+    if separator is not None:
+        return f"separated by '{separator}'" if separator else "one value a cell"
     return ""

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from recsys_desktop.api.features import CategoryColumn, Column, NumericColumn, TagsColumn, TextColumn
 from recsys_desktop.api.roles import Role
 from recsys_desktop.api.run import RunContext
+from recsys_desktop.data.opening import OpenedFile
 from recsys_desktop.data.report import Action, Problem, ProblemKind
-from recsys_desktop.data.roles import separator_of
 from recsys_desktop.data.table import RejectedRow, Table
 from recsys_desktop.data.timestamps import TimeFormat, looks_like_times, seconds
 from recsys_desktop.data.values import MISSING_TEXTS, as_text, is_missing, numbers, trimmed
@@ -61,16 +61,17 @@ class SideTable:
     roles: Mapping[str, Role]
     lines: npt.NDArray[np.int64]
     rows_read: int
-    separators: Mapping[str, str | None]
+    separators: Mapping[str, str]
     decimal: str = "."
     problems: list[Problem] = field(default_factory=list)
 
 
-def read_side_table(table: Table, roles: Mapping[str, Role], owner: Role, run: RunContext) -> SideTable:
+def read_side_table(opened: OpenedFile, owner: Role, run: RunContext) -> SideTable:
     """Read the id column and all attribute columns of a side file.
 
     owner: `Role.ITEM` or `Role.USER`; exactly one column has it.
     """
+    table, roles = opened.table, opened.roles
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -111,8 +112,7 @@ def read_side_table(table: Table, roles: Mapping[str, Role], owner: Role, run: R
         kept = pa.array(~empty)
         ids, where = ids.filter(kept), where[~empty]
         arrays = {name: array.filter(kept) for name, array in arrays.items()}
-    separators = {column.name: column.separator for column in table.columns}
-    return SideTable(table.path.name, ids, arrays, dict(roles), where, rows_read, separators, table.decimal, problems)
+    return SideTable(table.path.name, ids, arrays, roles, where, rows_read, opened.separators, table.decimal, problems)
 
 
 def _rejected_problem(table: Table, rejected: Sequence[RejectedRow]) -> list[Problem]:
@@ -275,7 +275,7 @@ def _tags(
     import pyarrow.compute as pc
 
     if not pa.types.is_list(array.type):
-        separator = table.separators.get(name) or separator_of(_present(array), named_tags=True)
+        separator = table.separators.get(name, "")
         array = pc.split_pattern(pc.fill_null(array, ""), separator) if separator else _single_lists(array)
     lengths = pc.fill_null(pc.list_value_length(array), 0).to_numpy(zero_copy_only=False).astype(np.int64)
     encoded = pc.fill_null(pc.utf8_trim_whitespace(array.flatten()), "").dictionary_encode()

@@ -30,7 +30,8 @@ class SourceColumn:
     """A column as the file declares it.
 
     declared: the type in the file's own words, or empty. role: what the layout itself says the column is for, or None;
-    reason: why. separator: between the values of a cell, where the layout fixes it.
+    reason: why. separator: between the values of a cell, where the layout fixes it;
+    empty where it says that a cell is one value.
     """
 
     name: str

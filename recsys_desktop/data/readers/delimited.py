@@ -80,6 +80,10 @@ class DelimitedTable(Table):
     def batches(self, columns: Sequence[str], run: RunContext, encoded: Collection[str] = ()) -> Iterator[Batch]:
         """As `Table.batches`."""
         self.require(columns)
+        yield from self._raw_batches(columns, run, encoded)
+
+    def _raw_batches(self, columns: Sequence[str], run: RunContext, encoded: Collection[str]) -> Iterator[Batch]:
+        """Batches of columns as they stand in the file, whatever columns the table declares."""
         check_stop(run)
         for block in text_blocks(self.path, self.file.dialect, self.file.skip_lines):
             yield self._batch(block, columns, encoded)

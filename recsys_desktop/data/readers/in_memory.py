@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from recsys_desktop.api.run import RunContext
 from recsys_desktop.data.errors import HeaderOnly
 from recsys_desktop.data.kinds import FileKind
@@ -21,7 +23,7 @@ BATCH_ROWS = 1 << 18
 class ArrowTable(Table):
     """Rows held as one Arrow table.
 
-    first_line: 1-based line (or row) of the first row, the others follow.
+    lines: 1-based line (or row) of each row; 1, 2, ... where None.
     """
 
     def __init__(
@@ -31,7 +33,7 @@ class ArrowTable(Table):
         columns: Sequence[SourceColumn],
         options: ReadOptions,
         layout: dict[str, str],
-        first_line: int = 1,
+        lines: Sequence[int] | None = None,
         line_word: str = "row",
         kind: FileKind | None = None,
     ) -> None:
@@ -44,7 +46,7 @@ class ArrowTable(Table):
         self.line_word = line_word
         self.kind = kind
         self._rows = rows
-        self._first_line = first_line
+        self._lines = np.arange(1, rows.num_rows + 1) if lines is None else np.array(lines, dtype=np.int64)
 
     def batches(self, columns: Sequence[str], run: RunContext, encoded: Collection[str] = ()) -> Iterator[Batch]:
         """As `Table.batches`."""
@@ -62,14 +64,11 @@ class ArrowTable(Table):
         return self._rows.num_rows, True
 
     def _slice(self, start: int, length: int, columns: Sequence[str]) -> Batch:
-        import pyarrow as pa
-
         part = self._rows.slice(start, length)
         arrays = {}
         for name in columns:
             column = part.column(name)
             arrays[name] = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
-            if isinstance(arrays[name], pa.ChunkedArray):
-                arrays[name] = pa.concat_arrays(arrays[name].chunks)
         fraction = (start + part.num_rows) / self._rows.num_rows
-        return Batch(arrays, part.num_rows, RowLines(self._first_line + start), (), fraction)
+        lines = self._lines[start : start + part.num_rows]
+        return Batch(arrays, part.num_rows, RowLines(int(lines[0]), lines), (), fraction)
