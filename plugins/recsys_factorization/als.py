@@ -19,8 +19,8 @@ class ExplicitALS(RidgeRecommender):
     A rating r_ui is about mean + spread (b_u + b_i + p_u.q_i). Each half sweep solves (b_u, p_u) of every person, or
     (b_i, q_i) of every item, exactly, the other side held fixed; the objective is the squared errors in units of the
     spread + sum_u ((regularisation n_u + factor_shrinkage) |p_u|^2 + bias_shrinkage b_u^2) + the same for items, n
-    being the number of ratings. It needs no learning rate and its result does not depend on the number of threads. The base
-    class tells how people are folded in, and lists the fitted state.
+    being the number of ratings. It needs no learning rate and its result does not depend on the number of threads. The
+    base class tells how people are folded in, and lists the fitted state.
     """
 
     spec = ALS

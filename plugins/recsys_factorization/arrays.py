@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from recsys_desktop.api.dataset import Float32, Int32, Int64
+from recsys_desktop.api.dataset import Bool, Float32, Int32, Int64
 from recsys_desktop.toolkit.products import SparseRows
 
 Float64: TypeAlias = npt.NDArray[np.float64]
@@ -41,6 +41,15 @@ class Ragged(NamedTuple):
         indptr = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
         positions = np.repeat(self.indptr[rows] - indptr[:-1], lengths) + np.arange(indptr[-1])
         return Ragged(indptr, self.columns[positions])
+
+
+def of_known_items(rows: Ragged, known_items: Bool) -> Ragged:
+    """The entries in columns that `known_items` (bool (n_items,)) names."""
+    known = known_items[rows.columns]
+    if known.all():
+        return rows
+    kept = np.concatenate(([0], np.cumsum(known)))
+    return Ragged(kept[rows.indptr].astype(np.int64), rows.columns[known])
 
 
 def lengthened(factors: Float32, rows: int) -> Float32:

@@ -21,7 +21,7 @@ from recsys_desktop.api import (
 )
 from recsys_desktop.api.dataset import Bool, Float32, Int32, Int64
 from recsys_desktop.toolkit.parallel import announce_compilation, blas_threads, in_blocks
-from recsys_factorization.arrays import Ragged, lengthened
+from recsys_factorization.arrays import Ragged, lengthened, of_known_items
 from recsys_factorization.least_squares_kernels import observed_errors, solve_rows
 from recsys_factorization.plugin import IMPLICIT_ALS, ImplicitALSParams
 
@@ -217,11 +217,7 @@ class ImplicitALS(Recommender):
     def _histories(self, query: Query) -> Ragged:
         """The known items of each person's history that count for this model."""
         rows = Ragged.of(query.matrix(self.n_items, "one", self.params.min_rating))
-        known = self.known_items_[rows.columns]
-        if known.all():
-            return rows
-        kept = np.concatenate(([0], np.cumsum(known)))
-        return Ragged(kept[rows.indptr].astype(np.int64), rows.columns[known])
+        return of_known_items(rows, self.known_items_)
 
     def _fold_in(self, histories: Ragged) -> Float32:
         """The factors of people with these histories, float32 (n, factors)."""

@@ -192,7 +192,67 @@ ALS = AlgorithmSpec(
 )
 
 
+class BPRParams(Params):
+    """Parameters of Bayesian personalised ranking."""
+
+    factors: int = param(
+        64,
+        help="Numbers that describe each person and item; more can tell finer tastes apart and take longer.",
+        ge=1,
+        le=1024,
+        tune=TuningRange(16, 128, log=True),
+    )
+    epochs: int = param(25, help="Passes over the interactions; the step falls to nothing by the last.", ge=1, le=2000)
+    learning_rate: float = param(
+        0.1,
+        help="Size of the first gradient steps; lower is slower and steadier.",
+        gt=0,
+        le=1,
+        tune=TuningRange(0.03, 0.2, log=True),
+    )
+    regularisation: float = param(
+        0.03,
+        help="How strongly factors are held back at every step; raise it where histories are short or noisy.",
+        ge=0,
+        le=1,
+        tune=TuningRange(0.01, 0.08, log=True),
+    )
+    candidates: int = param(
+        8,
+        help="Items drawn for each comparison, of which the one that scores highest is taken; more sharpen the top of "
+        "the list, 1 is the original method.",
+        ge=1,
+        le=100,
+        tune=TuningRange(1, 16, log=True),
+    )
+    min_rating: float | None = param(
+        None,
+        help="Take only interactions rated at least this; empty takes all of them.",
+        label="Lowest rating that counts",
+        unit="rating",
+    )
+
+
+BPR = AlgorithmSpec(
+    id="bpr",
+    name="BPR",
+    family=Family.FACTORISATION,
+    summary="Learns to put what people chose above what they did not; for lists, not for ratings.",
+    implementation="recsys_factorization.bpr:BayesianPersonalisedRanking",
+    params=BPRParams,
+    capabilities=Capabilities(
+        serves=Serves.HISTORY,
+        updates_live=True,
+        similar_items=True,
+        item_embeddings=True,
+        user_embeddings=True,
+        randomised=True,
+    ),
+    paper="Rendle, Freudenthaler, Gantner, Schmidt-Thieme 2009, arXiv:1205.2618",
+)
+
+
 @hookimpl
 def recsys_desktop_algorithms() -> Sequence[AlgorithmSpec]:
     """The algorithms of this package."""
-    return (IMPLICIT_ALS, SVD, ALS)
+    return (IMPLICIT_ALS, BPR, SVD, ALS)

@@ -79,8 +79,9 @@ class RidgeRecommender(Recommender):
 
     def _deviations(self, rated: SparseRows) -> Float32:
         """float32 (entries,): the ratings in units of the spread, less mean and item bias."""
-        deviations: Float32 = (rated.data - np.float32(self.mean_)) / np.float32(self.spread_)
-        return deviations - self.item_biases_[rated.indices]
+        deviations: Float32 = ((rated.data - self.mean_) / self.spread_).astype(np.float32)
+        deviations -= self.item_biases_[rated.indices]
+        return deviations
 
     def _solve_people(self, rated: SparseRows, threads: int = 1) -> Float32:
         """(b_u, p_u) of people with these ratings of known items: float32 (n, 1 + factors)."""
@@ -108,13 +109,14 @@ class RidgeRecommender(Recommender):
         return np.ones(self.n_items, dtype=np.bool_)
 
     def _score(self, query: Query, items: Int32 | None) -> Float32:
-        people = self._solve_people(self._histories(query)) * np.float32(self.spread_)
+        people = self._solve_people(self._histories(query))
+        people *= np.float32(self.spread_)
         factors, biases = self.item_factors_, self.item_biases_
         if items is not None:
             factors, biases = factors[items], biases[items]
         scores: Float32 = people[:, 1:] @ factors.T
         scores += people[:, :1]
-        scores += (self.mean_ + self.spread_ * biases).astype(np.float32)
+        scores += np.float32(self.mean_) + np.float32(self.spread_) * biases
         return scores
 
     def _explain(self, query: Query, items: Int32, scores: Float32) -> list[Explanation]:

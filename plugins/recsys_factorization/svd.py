@@ -19,7 +19,7 @@ _INITIAL_LENGTH = 0.1
 class BiasedSVD(RidgeRecommender):
     """Matrix factorisation with biases (Koren, Bell, Volinsky 2009, "Matrix Factorization Techniques", equation 4).
 
-    A rating r_ui is about mean + spread (b_u + b_i + p_u.q_i). Stochastic gradient descent over the ratings in one random
+    A rating r_ui is about mean + spread (b_u + b_i + p_u.q_i). Stochastic gradient descent over the ratings in a random
     order, with a step that falls linearly to 0 over the epochs, minimises the squared errors in units of the spread +
     sum_u ((regularisation n_u + factor_shrinkage) |p_u|^2 + bias_shrinkage b_u^2) + the same for items, n being the
     number of ratings; the unit makes one default serve scales of five stars and of ten points. People are then folded
