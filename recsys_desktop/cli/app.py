@@ -59,7 +59,7 @@ def _window_options(arguments: Sequence[str]) -> WindowOptions | None:
 
 
 def _run_command(arguments: list[str]) -> int:
-    import click
+    import typer
 
     from recsys_desktop.api.errors import InvalidParameter, RecSysError
     from recsys_desktop.cli.output import complain, print_document
@@ -70,6 +70,10 @@ def _run_command(arguments: list[str]) -> int:
     verbose = "--verbose" in arguments or "-v" in arguments
     as_json = "--json" in arguments
     configure_logging(None, verbose)
+    # Without any handler logging would print warnings and tracebacks on stderr, where one clear message belongs.
+    logging.getLogger().addHandler(logging.NullHandler())
+    # Newer releases of typer carry a click of their own, so its base class is found through typer.
+    usage_error = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
     def failed(code: int, text: str, kind: str) -> int:
         logger.debug("Failed", exc_info=True)
@@ -82,14 +86,13 @@ def _run_command(arguments: list[str]) -> int:
         code = application()(arguments, standalone_mode=False, prog_name="recsys-desktop")
         sys.stdout.flush()
         return code if isinstance(code, int) else DONE
-    except click.exceptions.Exit as request:
+    except typer.Exit as request:
         return request.exit_code
-    except click.UsageError as error:
-        hint = f" (see: {error.ctx.command_path} --help)" if error.ctx is not None else ""
+    except usage_error as error:
+        context = getattr(error, "ctx", None)
+        hint = f" (see: {context.command_path} --help)" if context is not None else ""
         return failed(MISUSE, f"{error.format_message()}{hint}", "misuse")
-    except click.ClickException as error:
-        return failed(MISUSE, error.format_message(), "misuse")
-    except (click.Abort, KeyboardInterrupt, Cancelled):
+    except (typer.Abort, KeyboardInterrupt, Cancelled):
         return failed(FAILED, "cancelled; nothing of this run was kept", "cancelled")
     except (Misuse, InvalidParameter, RecordNotFound, InvalidName) as error:
         return failed(MISUSE, str(error), "misuse")

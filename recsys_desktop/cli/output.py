@@ -61,7 +61,8 @@ class Output:
         table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
         for column in columns:
             heading, side = column if isinstance(column, tuple) else (column, "left")
-            table.add_column(heading, justify=side, overflow="fold")  # type: ignore[arg-type]
+            right = side == "right"
+            table.add_column(heading, justify="right" if right else "left", overflow="fold", no_wrap=right)
         for row in rows:
             table.add_row(
                 *(cell if isinstance(cell, Text) else Text("" if cell is None else str(cell)) for cell in row)

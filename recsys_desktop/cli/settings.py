@@ -9,7 +9,6 @@ from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-import click
 import typer
 
 PANEL = "Everywhere"
@@ -69,16 +68,15 @@ def everywhere(function: Command) -> Command:
     """Give a command the common options; its first parameter receives the `Settings` that came of both places."""
 
     @wraps(function)
-    def command(**values: Any) -> Any:
+    def command(context: typer.Context, **values: Any) -> Any:
         own = {name: values.pop(name) for name in _OPTIONS}
-        context = click.get_current_context()
         before = context.find_object(Settings) or Settings()
         settings = before.overridden(own)
-        context.find_root().obj = settings
         return function(settings, **values)
 
     signature = inspect.signature(function, eval_str=True)
-    parameters = list(signature.parameters.values())[1:]
+    context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    parameters = [context, *list(signature.parameters.values())[1:]]
     parameters += [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
         for name, (annotation, default) in _OPTIONS.items()

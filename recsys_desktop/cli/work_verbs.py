@@ -184,9 +184,13 @@ def _evaluate(settings: Settings, request: EvaluateRequest) -> Comparison:
 
 
 def show_comparison(output: Output, comparison: Comparison) -> None:
-    """The comparison table for people, best first by the first metric that decides."""
-    columns = [column for column in comparison.metrics if any(column.id in row.figures for row in comparison.rows)]
+    """The comparison table for people, best first; the figures that do not fit on a line are in the files."""
+    present = [
+        column for column in comparison.metrics if any(column.id in row.figures for row in comparison.rows)
+    ]
+    columns = [column for column in present if column.id in _SHOWN_METRICS] or present[:6]
     order = sorted(comparison.rows, key=lambda row: _place(row, comparison))
+    settings = comparison.settings
     output.table(
         [
             "",
@@ -194,34 +198,36 @@ def show_comparison(output: Output, comparison: Comparison) -> None:
             *((column.name, "right") for column in columns),
             ("fit", "right"),
             ("one list", "right"),
-            ("peak memory", "right"),
-            ("size", "right"),
+            ("memory", "right"),
         ],
         [
             (
                 "*" if row.best else "",
-                row.name,
-                *(
-                    figure(row.figures[column.id].value, _digits(row.figures[column.id].value))
-                    if column.id in row.figures
-                    else NOTHING
-                    for column in columns
-                ),
+                row.name if row.state == "done" else f"{row.name} ({row.state})",
+                *(_cell(row, column.id) for column in columns),
                 seconds(row.fit_seconds),
                 seconds(row.score_seconds),
                 size(row.peak_memory_bytes),
-                size(row.size_bytes),
             )
             for row in order
         ],
-        title=f"{comparison.settings['data']}, split {comparison.settings['split']}, "
-        f"{comparison.settings['test_users']:,} test users",
+        title=f"{settings['data']}, split {settings['split']}, {settings['test_users']:,} test users",
     )
-    output.say(comparison.conclusion + (" (*)" if any(row.best for row in comparison.rows) else ""))
+    output.say(("* " if any(row.best for row in comparison.rows) else "") + comparison.conclusion)
     for notice in comparison.notices:
         output.say(f"Note: {notice}.")
     if comparison.folder is not None:
         output.say(f"Saved in {comparison.folder}")
+
+
+_SHOWN_METRICS = ("ndcg", "recall", "hit-rate", "novelty", "coverage", "rmse")
+
+
+def _cell(row: ComparisonRow, metric: str) -> str:
+    if metric not in row.figures:
+        return NOTHING
+    value = row.figures[metric].value
+    return figure(value, 4 if abs(value) < 10 else 1)
 
 
 def _place(row: ComparisonRow, comparison: Comparison) -> tuple[int, float]:
@@ -231,10 +237,6 @@ def _place(row: ComparisonRow, comparison: Comparison) -> tuple[int, float]:
             ranking = 0 if column.id not in ("rmse", "mae") else 1
             return ranking, -value if column.larger_is_better else value
     return 2, 0.0
-
-
-def _digits(value: float) -> int:
-    return 4 if abs(value) < 10 else 1
 
 
 @everywhere

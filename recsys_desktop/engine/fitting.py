@@ -145,7 +145,8 @@ class FitContext(RunPart):
 
 def validation_figure(model: Recommender, held_out: Dataset, history: Dataset, run: RunContext) -> Validation:
     """A model's figure on held-out data, for people with this history: see `FitContext.validate`."""
-    from recsys_desktop.evaluation import judge, ndcg, rank_test_users, rmse
+    from recsys_desktop.evaluation import judge, rank_test_users, rmse
+    from recsys_desktop.evaluation.ranking import ndcg
 
     part = sampled_users(held_out, VALIDATION_USERS, run)
     capabilities = model.spec.capabilities
