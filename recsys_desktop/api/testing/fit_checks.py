@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 import threading
 import time
@@ -50,7 +51,7 @@ class FitChecks(Workbench):
         hold(own or stateless, "`fit` left no attribute that ends in '_': nothing that was learnt would be saved")
 
     def test_fit_leaves_the_data_alone(self) -> None:
-        data = replace(self.train)
+        data = copy.deepcopy(replace(self.train))
         before = data.fingerprint
         self.fit(data)
         after = replace(data).fingerprint
@@ -176,8 +177,7 @@ class FitChecks(Workbench):
             if not needed
         ]
         data = made_data.without(self.train, *spare)
-        model = self.fit(data)
-        self._hold_usable(model, f"fitted without {', '.join(spare)}, which `needs` does not name, the model", data)
+        self._hold_fits(data, f"without {', '.join(spare)}, which `needs` does not name,")
 
     def test_refuses_data_that_lacks_what_it_needs(self) -> None:
         needs = self.spec.needs
@@ -197,7 +197,7 @@ class FitChecks(Workbench):
     def test_weighted_events_are_welcome(self) -> None:
         data = self.train if self.spec.needs.ratings else made_data.without(self.train, "ratings")
         data = replace(data, weights=np.linspace(0.5, 20, len(data), dtype=np.float32))
-        self._hold_usable(self.fit(data), "fitted on weighted events, the model", data)
+        self._hold_fits(data, "on weighted events")
 
     def test_degenerate_data_is_fitted_or_refused(self) -> None:
         for what, data in made_data.degenerate().items():
@@ -225,7 +225,7 @@ class FitChecks(Workbench):
     def test_fits_the_smallest_data_that_it_needs(self) -> None:
         needs = self.spec.needs
         data = made_data.smallest(max(2, needs.users), max(2, needs.items))
-        self._hold_usable(self.fit(data), f"fitted on {data.n_users} users and {data.n_items} items, the model", data)
+        self._hold_fits(data, f"on {data.n_users} users and {data.n_items} items")
 
     def test_leaves_no_thread_behind(self) -> None:
         before = set(threading.enumerate())
@@ -303,6 +303,13 @@ class FitChecks(Workbench):
         needs = self.spec.needs
         users, items = int((data.user_counts > 0).sum()), int((data.item_counts > 0).sum())
         return users >= max(2, needs.users) and items >= max(2, needs.items)
+
+    def _hold_fits(self, data: Dataset, how: str) -> None:
+        try:
+            model = self.fit(data)
+        except Exception as error:
+            raise AssertionError(f"{how} `fit` raised {error!r}") from error
+        self._hold_usable(model, f"fitted {how} the model", data)
 
     def _hold_usable(self, model: Recommender, what: str, data: Dataset | None = None) -> None:
         query = self.active(data)

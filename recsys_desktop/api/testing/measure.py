@@ -3,8 +3,8 @@
 The peak is resident memory above what the process had at the start of `fit`. The process first fits a small data set,
 so that imports, compilation and the buffers of linear algebra are there before the start. Where the operating system
 keeps the high-water mark and can reset it (Linux), that is read; elsewhere resident memory is sampled from outside,
-which works while the fit holds the interpreter's lock. Pages that the allocator keeps are given back before the start as
-far as it lets us (glibc); the rest may put a figure off by `ALLOCATOR_NOISE`.
+which works while the fit holds the interpreter's lock. Pages that the allocator keeps are given back before the start
+as far as it lets us (glibc); the rest may put a figure off by `ALLOCATOR_NOISE`.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ import numpy as np
 from recsys_desktop.api.algorithm import AlgorithmSpec
 from recsys_desktop.api.dataset import DataShape
 from recsys_desktop.api.forecast import Forecast
+from recsys_desktop.api.query import Query
 from recsys_desktop.api.recommender import Recommender
 from recsys_desktop.api.testing import made_data
 from recsys_desktop.api.testing.kit_run import KitRun
@@ -57,10 +58,12 @@ def measure_fit(
     *,
     threads: int = 1,
     time_limit: float = 240.0,
+    sample: bool = False,
 ) -> Measurement:
     """Fit random data of about `shape` in a fresh process and measure it.
 
     params: as `Params.parse`. members: the algorithms that a hybrid fits. time_limit: seconds for all of it.
+    sample: sample resident memory even where the operating system keeps a high-water mark.
 
     Raises
     ------
@@ -72,6 +75,7 @@ def measure_fit(
         "params": dict(params or {}),
         "shape": list(shape),
         "threads": threads,
+        "sample": sample,
     }
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
@@ -213,32 +217,34 @@ def _warm_up_linear_algebra() -> None:
         cho_factor(square)
 
 
+def fit_small(job: Mapping[str, Any]) -> Recommender:
+    """Fit the kit's small data in this process. job: "algorithm" and "members" as `where` gives them, and "params"."""
+    implementation = load(job["algorithm"])
+    specs = [implementation.spec, *(load(place).spec for place in job["members"])]
+    train = made_data.communities().train
+    model = implementation(implementation.spec.params.parse(job["params"]))
+    model.fit(train, KitRun(threads=int(job.get("threads", 1)), members=specs))
+    model.score(Query.of_users(train, [0]))
+    return model
+
+
 def _main() -> None:
     job = json.loads(sys.stdin.readline())
-    implementation = load(job["algorithm"])
-    spec = implementation.spec
-    members = [load(place).spec for place in job["members"]]
-    shape = DataShape(*job["shape"])
-    capabilities, needs = spec.capabilities, spec.needs
-
-    def run() -> KitRun:
-        return KitRun(threads=job["threads"], members=[spec, *members])
-
-    def model() -> Recommender:
-        return implementation(spec.params.parse(job["params"]))
-
-    model().fit(made_data.communities().train, run())
+    warm = fit_small(job)
     _warm_up_linear_algebra()
-    content = capabilities.uses_text or capabilities.uses_features or needs.item_content
-    data = made_data.of_shape(shape, content)
-    forecast = model().estimate(data.shape)
-    subject = model()
+    spec = warm.spec
+    content = spec.capabilities.uses_text or spec.capabilities.uses_features or spec.needs.item_content
+    data = made_data.of_shape(DataShape(*job["shape"]), content)
+    subject = type(warm)(warm.params)
+    forecast = subject.estimate(data.shape)
+    run = KitRun(threads=job["threads"], members=[spec, *(load(place).spec for place in job["members"])])
+    del warm
     _give_freed_pages_back()
-    exact = _reset_high_water_mark()
+    exact = not job["sample"] and _reset_high_water_mark()
     start_bytes = _status_bytes("VmRSS") if exact else _resident()
     print("start", flush=True)
     start = time.perf_counter()
-    subject.fit(data, run())
+    subject.fit(data, run)
     seconds = time.perf_counter() - start
     peak = _status_bytes("VmHWM") if exact else None
     print("done", flush=True)

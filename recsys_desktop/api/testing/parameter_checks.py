@@ -95,8 +95,10 @@ class ParameterChecks(Workbench):
                 continue
             ends = [value for value in (tune.low, tune.high) if value is not None]
             for value in (*ends, *tune.choices):
-                typed = int(value) if field.kind == "integer" else value
-                self.spec.params.parse({field.name: typed})
+                try:
+                    self.spec.params.parse({field.name: int(value) if field.kind == "integer" else value})
+                except InvalidParameter as error:
+                    raise AssertionError(f"tuning tries {value}, which is not valid: {error}") from error
             hold(ends or tune.choices, f"the tuning range of '{field.name}' is empty")
             if len(ends) == 2:
                 hold(ends[0] < ends[1], f"the tuning range of '{field.name}' begins at {ends[0]} and ends at {ends[1]}")
