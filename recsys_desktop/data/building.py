@@ -348,7 +348,7 @@ class _Builder:
         self.notes.append(f"Events count as {rule}.")
 
     def _merge_repeats(self, rows: Interactions) -> None:
-        repeats = repeated_pairs(rows.users, rows.items, rows.timestamps, rows.parts)
+        repeats = repeated_pairs(rows.users, rows.items, rows.timestamps, rows.parts, lambda: check_stop(self.run))
         if repeats is None:
             self.checks.append(Check("ok", "no repeated user-item pairs"))
             return

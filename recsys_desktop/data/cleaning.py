@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +11,7 @@ import numpy.typing as npt
 
 from recsys_desktop.api.dataset import RatingScale
 
+BLOCK_ROWS = 1 << 21
 MOST_STEPS = 1000
 
 _KNOWN_RANGES = ((0.0, 1.0), (0.0, 5.0), (1.0, 7.0), (0.0, 10.0), (0.0, 100.0))
@@ -36,41 +39,78 @@ class RepeatedPairs(NamedTuple):
         return np.add.reduceat(values[self.members], self.starts)
 
 
+def user_blocks(users: npt.NDArray[np.int32], block_rows: int = BLOCK_ROWS) -> Iterator[npt.NDArray[np.int64]]:
+    """Rows (int64, rising) in blocks of about `block_rows`, all rows of a user in one block."""
+    n_blocks = -(-len(users) // block_rows)
+    if n_blocks <= 1:
+        yield np.arange(len(users))
+        return
+    n_blocks = min(n_blocks, int(np.iinfo(np.uint16).max))
+    block = (users.astype(np.int64) * n_blocks // (int(users.max()) + 1)).astype(np.uint16)
+    order = np.argsort(block, kind="stable")
+    edges = np.concatenate(([0], np.cumsum(np.bincount(block, minlength=n_blocks))))
+    del block
+    for begin, end in pairwise(edges.tolist()):
+        yield order[begin:end]
+
+
 def repeated_pairs(
     users: npt.NDArray[np.int32],
     items: npt.NDArray[np.int32],
     timestamps: npt.NDArray[np.int64] | None,
     part: npt.NDArray[np.int8] | None = None,
+    pause: Callable[[], None] = lambda: None,
 ) -> RepeatedPairs | None:
     """Rows of the same user and item; the latest stays: by timestamp, the last in the file among ties or without times.
 
-    part: rows of different parts are never the same. Returns None where every pair occurs once.
+    part: rows of different parts are never the same. pause: called between blocks of about two million rows; may raise
+    to stop. Returns None where every pair occurs once.
     """
     if len(users) < 2:
         return None
-    keys = users.astype(np.int64) * (int(items.max()) + 1) + items
-    if part is not None:
-        keys = keys * (int(part.max()) + 1) + part
+    width = int(items.max()) + 1
+    n_parts = 1 if part is None else int(part.max()) + 1
+    kept: npt.NDArray[np.bool_] | None = None
+    survivors: list[npt.NDArray[np.int64]] = []
+    members: list[npt.NDArray[np.int64]] = []
+    sizes: list[npt.NDArray[np.int64]] = []
+    for block in user_blocks(users):
+        pause()
+        keys = users[block].astype(np.int64) * width + items[block]
+        if part is not None:
+            keys = keys * n_parts + part[block]
+        found = _repeats_in_block(keys, None if timestamps is None else timestamps[block])
+        if found is None:
+            continue
+        rows, ends = found
+        if kept is None:
+            kept = np.ones(len(users), dtype=np.bool_)
+        kept[block[rows]] = False
+        kept[block[rows[ends - 1]]] = True
+        members.append(block[rows])
+        survivors.append(block[rows[ends - 1]])
+        sizes.append(np.diff(ends, prepend=0))
+    if kept is None:
+        return None
+    starts = np.concatenate(([0], np.cumsum(np.concatenate(sizes))[:-1]))
+    return RepeatedPairs(kept, np.concatenate(survivors), np.concatenate(members), starts)
+
+
+def _repeats_in_block(
+    keys: npt.NDArray[np.int64], timestamps: npt.NDArray[np.int64] | None
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]] | None:
+    """Positions of keys that occur more than once, group after group in time order, and where each group ends."""
     ordered = np.sort(keys)
     again = ordered[1:] == ordered[:-1]
     if not again.any():
         return None
     shared = np.unique(ordered[1:][again])
-    del ordered, again
     at = np.minimum(np.searchsorted(shared, keys), len(shared) - 1)
     rows = np.flatnonzero(shared[at] == keys)
     groups = at[rows]
-    if timestamps is None:
-        order = np.argsort(groups, kind="stable")
-    else:
-        order = np.lexsort((timestamps[rows], groups))
-    members = rows[order]
-    starts = np.flatnonzero(np.concatenate(([True], np.diff(groups[order]) > 0)))
-    survivors = members[np.concatenate((starts[1:], [len(members)])) - 1]
-    kept = np.ones(len(keys), dtype=np.bool_)
-    kept[members] = False
-    kept[survivors] = True
-    return RepeatedPairs(kept, survivors, members, starts)
+    order = np.argsort(groups, kind="stable") if timestamps is None else np.lexsort((timestamps[rows], groups))
+    ends = np.append(np.flatnonzero(np.diff(groups[order])) + 1, len(rows))
+    return rows[order], ends
 
 
 def k_core(
@@ -146,13 +186,17 @@ def tied_times(users: npt.NDArray[np.int32], timestamps: npt.NDArray[np.int64]) 
     """How many rows share their second with another row of the same user."""
     if len(users) < 2:
         return 0
-    offset = timestamps - timestamps.min()
-    span = int(offset.max()) + 1
+    earliest = int(timestamps.min())
+    span = int(timestamps.max()) - earliest + 1
+    ranks = None
     if span > np.iinfo(np.int64).max // (int(users.max()) + 1):
-        _, offset = np.unique(offset, return_inverse=True)
-        span = int(offset.max()) + 1
-    keys = users.astype(np.int64) * span + offset
-    keys.sort()
-    same = keys[1:] == keys[:-1]
-    begins = same & ~np.concatenate(([False], same[:-1]))
-    return int(same.sum() + begins.sum())
+        distinct, ranks = np.unique(timestamps, return_inverse=True)
+        span = len(distinct)
+    tied = 0
+    for block in user_blocks(users):
+        moments = timestamps[block] - earliest if ranks is None else ranks[block]
+        keys = users[block].astype(np.int64) * span + moments
+        keys.sort()
+        same = keys[1:] == keys[:-1]
+        tied += int(same.sum() + (same & ~np.concatenate(([False], same[:-1]))[: len(same)]).sum())
+    return tied

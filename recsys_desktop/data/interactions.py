@@ -13,6 +13,7 @@ from recsys_desktop.api.roles import Role
 from recsys_desktop.api.run import RunContext
 from recsys_desktop.data.errors import UnreadableColumn
 from recsys_desktop.data.opening import OpenedFile, text_cells
+from recsys_desktop.data.read_ahead import read_ahead
 from recsys_desktop.data.report import Action, Problem, ProblemKind
 from recsys_desktop.data.request import CleaningOptions
 from recsys_desktop.data.side_tables import ATTRIBUTE_ROLES, SideTable
@@ -181,7 +182,8 @@ class InteractionReader:
         gathered = _Attributes(opened, attributes)
         before = self._rows_read
         first = True
-        for batch in opened.table.batches([*columns.values(), *attributes], self.run, encoded):
+        batches = opened.table.batches([*columns.values(), *attributes], self.run, encoded)
+        for batch in read_ahead(batches) if self.run.threads > 1 else batches:
             self._take(opened, batch, columns, time_format, part, first, gathered)
             first = False
             fraction = begin + (end - begin) * batch.fraction

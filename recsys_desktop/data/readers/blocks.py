@@ -25,11 +25,13 @@ _BACKSLASH = 92
 class TextBlock(NamedTuple):
     """Whole records. data: UTF-8, lines end in a line feed. first_line: 1-based line of its first byte.
 
-    quoted: whether line breaks inside quotes are possible. fraction: how much of the file lies before its end.
+    lines: how many lines it has. quoted: whether line breaks inside quotes are possible. fraction: how much of the file
+    lies before its end.
     """
 
     data: bytes
     first_line: int
+    lines: int
     quoted: bool
     fraction: float
 
@@ -113,8 +115,9 @@ def text_blocks(
                 raise DamagedFile(path, "a line is longer than 64 MiB", line=line, advice="Is this a text table?")
         block, pending = data[:cut], data[cut:]
         if block:
-            yield TextBlock(block, line, toggles is not None, fraction)
-            line += block.count(b"\n")
+            breaks = block.count(b"\n")
+            yield TextBlock(block, line, breaks + (not block.endswith(b"\n")), toggles is not None, fraction)
+            line += breaks
 
 
 def _utf8_chunks(path: Path, dialect: Dialect, size: int, block_bytes: int) -> Iterator[tuple[bytes | None, float]]:
@@ -153,7 +156,7 @@ class _Decoder:
         self._extends_ascii = self._encoding in ("utf-8", "ascii")
         self._may_change = not dialect.encoding_given and self._extends_ascii
         self._incremental = codecs.getincrementaldecoder(dialect.encoding)()
-        self._lines = 0
+        self._read = 0
         self._ascii = True
         self._first = True
 
@@ -162,7 +165,7 @@ class _Decoder:
             text = chunk
         else:
             text = self._decode(chunk, final)
-        self._lines += chunk.count(b"\n")
+        self._read += len(chunk)
         if self._first and text:
             self._first = False
             text = text.removeprefix(codecs.BOM_UTF8)
@@ -181,11 +184,22 @@ class _Decoder:
             raise UnknownEncoding(
                 self._path,
                 f"a character is not valid {self._encoding}",
-                line=self._lines + chunk[:position].count(b"\n") + 1,
+                line=_line_at(self._path, self._read + position),
                 advice="Give the encoding, for example cp1252 or latin-1",
             ) from None
         self._ascii = self._ascii and chunk.isascii()
         return decoded
+
+
+def _line_at(path: Path, position: int) -> int:
+    """The 1-based line of a byte of a file."""
+    stream, raw = open_binary(path)
+    line = 1
+    with raw:
+        while position > 0 and (chunk := stream.read(min(position, BLOCK_BYTES))):
+            line += chunk.count(b"\n")
+            position -= len(chunk)
+    return line
 
 
 _UNDEFINED_IN_CP1252 = frozenset((0x81, 0x8D, 0x8F, 0x90, 0x9D))
@@ -268,14 +282,9 @@ def _check_closed(path: Path, data: bytes, toggles: npt.NDArray[np.int64] | None
         )
 
 
-def record_lines(block: TextBlock, dialect: Dialect) -> tuple[int, npt.NDArray[np.int64] | None]:
-    """On which line each record of a block begins; empty lines are no records.
-
-    Returns (first line, None) where records follow line by line, else (first line, int64 (records,) of lines).
-    """
+def record_lines(block: TextBlock, dialect: Dialect) -> npt.NDArray[np.int64]:
+    """On which line each record of a block begins; empty lines are no records: int64 (records,)."""
     data = block.data
-    if not block.quoted and not data.startswith(b"\n") and b"\n\n" not in data:
-        return block.first_line, None
     values = np.frombuffer(data, dtype=np.uint8)
     breaks = np.flatnonzero(values == _NEWLINE)
     if not data.endswith(b"\n"):
@@ -286,7 +295,4 @@ def record_lines(block: TextBlock, dialect: Dialect) -> tuple[int, npt.NDArray[n
         breaks, numbers = breaks[outside], numbers[outside]
     starts = np.concatenate(([0], breaks[:-1] + 1))
     lines = block.first_line + np.concatenate(([0], numbers[:-1] + 1))
-    filled = breaks > starts
-    if filled.all() and len(breaks) and lines[-1] == block.first_line + len(breaks) - 1:
-        return block.first_line, None
-    return block.first_line, lines[filled]
+    return np.asarray(lines[breaks > starts], dtype=np.int64)

@@ -104,8 +104,7 @@ class DelimitedTable(Table):
         exact = self.path.stat().st_size <= _COUNTED_BYTES and self.path.suffix.lower() != ".gz"
         count = 0
         for block in text_blocks(self.path, self.file.dialect, self.file.skip_lines, _SAMPLE_BLOCK_BYTES):
-            _, lines = record_lines(block, self.file.dialect)
-            count += len(lines) if lines is not None else block.data.count(b"\n") + (not block.data.endswith(b"\n"))
+            count += len(record_lines(block, self.file.dialect))
             if not exact:
                 return round(count / max(block.fraction, 1e-9)), block.fraction == 1.0
         return count, True
@@ -183,11 +182,10 @@ def _place(
     block: TextBlock, dialect: Dialect, count: int, rejected: list[tuple[int, int, str]]
 ) -> tuple[RowLines, list[RejectedRow]]:
     """The lines of the rows that were kept, and of those that were not."""
-    first, numbers = record_lines(block, dialect)
-    if not rejected:
-        return RowLines(first, numbers), []
     total = count + len(rejected)
-    every = RowLines(first, numbers)
+    every = RowLines(block.first_line, None if total == block.lines else record_lines(block, dialect))
+    if not rejected:
+        return every, []
     records = np.array([record for record, _, _ in rejected], dtype=np.int64)
     at = every.at(records)
     places = [
