@@ -11,22 +11,28 @@ THIN_SPACE = "\u2009"
 DASH = "\u2014"
 
 
+def locale() -> QLocale:
+    """The person's locale; English where the system names none, so that thousands are separated all the same."""
+    own = QLocale()
+    return QLocale(QLocale.Language.English) if own.language() == QLocale.Language.C else own
+
+
 def integer(value: float) -> str:
     """Write a count with separated thousands: ``100,004``."""
-    return QLocale().toString(round(value))
+    return locale().toString(round(value))
 
 
 def decimal(value: float, digits: int = 2) -> str:
     """Write a number with a fixed count of decimals; a dash when it is not a number."""
     if value is None or not math.isfinite(value):
         return DASH
-    return QLocale().toString(float(value), "f", digits)
+    return locale().toString(float(value), "f", digits)
 
 
 def share(value: float, digits: int = 4) -> str:
     """Write a figure between 0 and 1 without its leading zero, as tables of metrics do: ``.2702``."""
     text = decimal(value, digits)
-    zero_and_point = "0" + QLocale().decimalPoint()
+    zero_and_point = "0" + locale().decimalPoint()
     for sign in ("", "-", "\u2212"):
         if text.startswith(sign + zero_and_point):
             return sign + text[len(sign) + 1 :]
@@ -51,12 +57,17 @@ def short(value: float) -> str:
     magnitude = abs(value)
     for limit, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if magnitude >= limit:
-            return f"{QLocale().toString(value / limit, 'g', 3)}{suffix}"
+            return f"{locale().toString(value / limit, 'g', 3)}{suffix}"
     if value == round(value):
         return str(round(value))
-    text = QLocale().toString(value, "g", 3)
-    point = QLocale().decimalPoint()
+    text = locale().toString(value, "g", 3)
+    point = locale().decimalPoint()
     return text.replace("0" + point, point, 1) if magnitude < 1 and "e" not in text else text
+
+
+def number(value: float) -> str:
+    """Write a number as it is, with its leading zero and no decimals that say nothing: ``0.5``, ``4``."""
+    return locale().toString(float(value), "g", 6)
 
 
 def file_size(size: float) -> str:
@@ -83,7 +94,7 @@ def month(seconds: float) -> str:
     """Write the month of a moment given in seconds since 1970, UTC: ``Jan 1995``."""
     if not math.isfinite(seconds):
         return DASH
-    return QLocale().toString(QDateTime.fromSecsSinceEpoch(int(seconds)).toUTC(), "MMM yyyy")
+    return locale().toString(QDateTime.fromSecsSinceEpoch(int(seconds)).toUTC(), "MMM yyyy")
 
 
 def when(moment: datetime, now: datetime | None = None) -> str:
@@ -102,7 +113,7 @@ def when(moment: datetime, now: datetime | None = None) -> str:
         return f"{days} days ago"
     if days < 14:
         return "last week"
-    return QLocale().toString(
+    return locale().toString(
         QDateTime.fromSecsSinceEpoch(int(moment.timestamp())).date(), QLocale.FormatType.ShortFormat
     )
 

@@ -115,7 +115,7 @@ class Session(QObject):
         failed: Callable[[BaseException], object] | None = None,
         key: str | None = None,
     ) -> Job:
-        """Ask the engine a short question on a worker thread; ``done`` is called with the answer in the window's thread.
+        """Ask the engine a short question on a worker thread; ``done`` gets the answer in the window's thread.
 
         Of several questions with the same ``key`` only the latest is answered. Without ``failed``, an error is shown
         above the page.

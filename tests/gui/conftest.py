@@ -57,3 +57,22 @@ def leaves_nothing_behind(qapp: QApplication) -> Iterator[None]:
     assert not threads, f"threads left running: {threads}"
     assert not described, f"timers left active: {described}"
     assert not names, f"windows left open: {names}"
+
+
+@pytest.fixture
+def window(qtbot, own_workspace, monkeypatch):
+    """The real window over an empty workspace of its own, with the engine open."""
+    from PySide6.QtCore import QSettings
+
+    from recsys_desktop.gui.app import create_window
+
+    QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, str(own_workspace / "settings"))
+    _, window = create_window(own_workspace / "workspace")
+    window.show()
+    qtbot.waitUntil(lambda: window.session.is_open, timeout=20_000)
+    qtbot.waitUntil(lambda: window.session.jobs.is_idle, timeout=20_000)
+    yield window
+    monkeypatch.setattr(window, "may_stop", lambda _title: True)
+    window.close()
+    qtbot.waitUntil(lambda: not window.isVisible(), timeout=20_000)
+    window.deleteLater()

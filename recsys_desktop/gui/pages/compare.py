@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, QUrl
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import (
-    QCheckBox,
     QGridLayout,
     QHBoxLayout,
     QInputDialog,
@@ -24,10 +23,10 @@ from recsys_desktop.gui.jobs import Job, JobState
 from recsys_desktop.gui.pages.algorithm_list import lacking
 from recsys_desktop.gui.pages.comparison_figures import accuracy_against_coverage, per_person, table_columns
 from recsys_desktop.gui.pages.statistics_cards import FactTable
-from recsys_desktop.gui.session import Session
+from recsys_desktop.gui.session import Session, sentence
 from recsys_desktop.gui.theme import CARD_GAP, CARD_PADDING
 from recsys_desktop.gui.widgets.bar import Bar
-from recsys_desktop.gui.widgets.buttons import button, menu_button
+from recsys_desktop.gui.widgets.buttons import CheckBox, button, menu_button
 from recsys_desktop.gui.widgets.card import Card, PageFrame, row, scrolling
 from recsys_desktop.gui.widgets.chip import Chip
 from recsys_desktop.gui.widgets.labels import ElidedLabel, Paragraph, text_label
@@ -83,7 +82,7 @@ class ComparisonWorkbench(PageFrame):
         self.ask_seed: Callable[[], int | None] = self._ask_seed
         self._job: Job | None = None
         self._statistics: DatasetStatistics | None = None
-        self._boxes: dict[str, QCheckBox] = {}
+        self._boxes: dict[str, CheckBox] = {}
         self.columns_button = button("Columns \u25be", "quiet", self._open_columns)
         self.copy_button = menu_button("Copy", [(name, self._copier(name)) for name in COPY_FORMATS])
         self.folder_button = button("Open folder", "", self._open_folder)
@@ -179,7 +178,7 @@ class ComparisonWorkbench(PageFrame):
         return card
 
     def _table_card(self) -> Card:
-        card = Card(padding=0)
+        card = Card(padding=0, flush=True)
         self.table = DataTable("Comparison")
         self.table.row_chosen.connect(self._row_chosen)
         card.content.addWidget(self.table, 1)
@@ -284,9 +283,9 @@ class ComparisonWorkbench(PageFrame):
         self._choice_grid.setRowStretch(len(families) // 3 + 1, 1)
         self._show_count()
 
-    def _box(self, spec: AlgorithmSpec, checked: bool) -> QCheckBox:
+    def _box(self, spec: AlgorithmSpec, checked: bool) -> CheckBox:
         lack = lacking(spec, self._statistics)
-        box = QCheckBox(f"{spec.name}  \u00b7  {lack}" if lack else spec.name)
+        box = CheckBox(f"{spec.name}  \u00b7  {lack}" if lack else spec.name)
         box.setToolTip(spec.summary)
         box.setEnabled(not lack)
         box.setChecked(checked and not lack)
@@ -410,7 +409,8 @@ class ComparisonWorkbench(PageFrame):
         people = formats.plural(len(comparison.users), "person", "people")
         self.protocol_chip.set_fact("", f"full ranking \u00b7 seen removed \u00b7 {people}")
         said = ["\u00b1 is half of a 95\u2009% interval over people.", comparison.conclusion, *comparison.notices]
-        self.conclusion.setText(" ".join(part for part in said if part))
+        said = [sentence(part) for part in said if part]
+        self.conclusion.setText(" ".join(said))
         self.scatter.set_points(accuracy_against_coverage(comparison))
         self.folder_button.setEnabled(comparison.folder is not None)
         self.main.setCurrentWidget(self.table_card)

@@ -15,7 +15,7 @@ from recsys_desktop.gui.widgets.table import Cell, Column
 if TYPE_CHECKING:
     from recsys_desktop.engine import Comparison, ComparisonRow, MetricColumn
 
-_SHOWN_AT_FIRST = ("ndcg", "recall", "coverage", "catalogue-coverage", "catalogue_coverage", "novelty", "rmse")
+_SHOWN_AT_FIRST = ("ndcg", "recall", "coverage", "catalogue-coverage", "catalogue_coverage", "novelty")
 _BINS = 10
 
 
@@ -42,7 +42,7 @@ def table_columns(comparison: Comparison) -> tuple[list[Column], dict[int, Cell]
     """Return the columns of the table, and the message of each row that has no figures."""
     rows = comparison.rows
     columns = [
-        Column("name", "Model", [row.name for row in rows], strong=True, minimum_width=110),
+        Column("name", "Model", [row.name for row in rows], strong=True),
         Column("family", "Family", [row.family for row in rows], muted=True),
     ]
     for place, metric in enumerate(comparison.metrics):

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QMessageBox, QStackedWidget, QVBoxLayout, QWidget
 
 from recsys_desktop.gui import formats
-from recsys_desktop.gui.pages.import_view import ImportView
-from recsys_desktop.gui.pages.statistics_cards import StatisticsCards
+from recsys_desktop.gui.pages.column_roles import ROLE_NAMES
+from recsys_desktop.gui.pages.import_view import Finding, ImportView, finding_row
+from recsys_desktop.gui.pages.statistics_cards import FactTable, StatisticsCards
 from recsys_desktop.gui.session import Session
-from recsys_desktop.gui.theme import CARD_GAP, CARD_PADDING
+from recsys_desktop.gui.theme import CARD_GAP
 from recsys_desktop.gui.widgets.buttons import button
 from recsys_desktop.gui.widgets.card import Card, PageFrame, scrolling
 from recsys_desktop.gui.widgets.chip import Chip
-from recsys_desktop.gui.widgets.labels import Paragraph, Tag, Tone
 from recsys_desktop.gui.widgets.messages import EmptyState
 from recsys_desktop.gui.widgets.table import Cell, Column, DataTable
 
@@ -51,9 +51,9 @@ class DataPage(QStackedWidget):
             self.addWidget(view)
         self.dataset_view.another.clicked.connect(self.choose)
         self.import_view.imported.connect(self._imported)
-        self.import_view.left.connect(self._show_open)
+        self.import_view.left.connect(self.show_open)
         session.data_changed.connect(self._data_changed)
-        self._show_open()
+        self.show_open()
 
     def receive(self, detail: object) -> None:
         """Begin the import of files."""
@@ -78,9 +78,10 @@ class DataPage(QStackedWidget):
 
     def _data_changed(self) -> None:
         self.dataset_view.show_data(self.session.data)
-        self._show_open()
+        self.show_open()
 
-    def _show_open(self) -> None:
+    def show_open(self) -> None:
+        """Show the data set that is open, or that there is none."""
         if self.session.data is None:
             self.setCurrentWidget(self.empty)
         else:
@@ -108,8 +109,7 @@ class DatasetView(PageFrame):
             self.buttons.addWidget(entry)
         top = QHBoxLayout()
         top.setSpacing(CARD_GAP)
-        self.items_card = Card("Most chosen items")
-        self.items_card.content.setContentsMargins(-CARD_PADDING, 0, -CARD_PADDING, -CARD_PADDING)
+        self.items_card = Card("Most chosen items", flush=True)
         self.items = DataTable("Most chosen items")
         self.items_card.content.addWidget(self.items)
         top.addWidget(self.items_card, 1)
@@ -120,7 +120,16 @@ class DatasetView(PageFrame):
         self._notes = QVBoxLayout(notes)
         self._notes.setContentsMargins(0, 0, 0, 0)
         self.notes_card.content.addWidget(scrolling(notes))
-        top.addWidget(self.notes_card)
+        side = QVBoxLayout()
+        side.setSpacing(CARD_GAP)
+        side.addWidget(self.notes_card, 1)
+        self.columns_card = Card("Columns")
+        self.columns_card.setFixedWidth(_SIDE_WIDTH)
+        self.columns = FactTable()
+        self.columns_card.content.addWidget(self.columns)
+        self.columns_card.hide()
+        side.addWidget(self.columns_card)
+        top.addLayout(side)
         self.body.addLayout(top, 340)
         self.statistics = StatisticsCards()
         self.body.addWidget(self.statistics, 300)
@@ -138,45 +147,38 @@ class DatasetView(PageFrame):
         self.another.setEnabled(not self.session.read_only)
         self.statistics.clear()
         self.items.set_columns([])
-        self._show_notes(["Counting\u2026"], Tone.NEUTRAL)
+        self._show_notes([])
         fingerprint = record.fingerprint
         self.session.ask(
             "Counting",
-            lambda engine, _run: (engine.statistics(fingerprint), engine.search_items(fingerprint, "", _ITEMS_SHOWN)),
+            lambda engine, _run: (
+                engine.statistics(fingerprint),
+                engine.search_items(fingerprint, "", _ITEMS_SHOWN),
+                engine.import_report(fingerprint),
+            ),
             self._counted,
             key="statistics",
         )
 
-    def _counted(self, answer: tuple[DatasetStatistics, list[ItemMatch]]) -> None:
-        statistics, items = answer
+    def _counted(self, answer: tuple[DatasetStatistics, list[ItemMatch], Mapping[str, Any]]) -> None:
+        statistics, items, report = answer
         self.statistics.show_statistics(statistics)
         self.feedback_chip.set_fact(statistics.feedback)
-        if statistics.warnings:
-            self._show_notes([str(warning) for warning in statistics.warnings], Tone.WARNING)
-        else:
-            self._show_notes(["Nothing stands out: the data is ready to train on."], Tone.POSITIVE)
+        self._show_notes(report_findings(report, statistics.warnings))
+        columns = [(name, ROLE_NAMES.get(role, role).lower()) for name, role in statistics.item_columns.items()]
+        columns += [(f"{name} (people)", role) for name, role in statistics.user_columns.items()]
+        self.columns_card.setVisible(bool(columns))
+        self.columns.set_facts(columns)
         self.items_card.set_title("Most chosen items" if statistics.interactions else "Items")
         self.items.set_columns(item_columns(items))
 
-    def _show_notes(self, texts: Sequence[str], tone: Tone) -> None:
+    def _show_notes(self, findings: Sequence[Finding]) -> None:
         while (item := self._notes.takeAt(0)) is not None:
             if (widget := item.widget()) is not None:
                 widget.hide()
                 widget.deleteLater()
-        for text in texts:
-            line = QWidget()
-            line.setProperty("plain", "true")
-            layout = QHBoxLayout(line)
-            layout.setContentsMargins(0, 0, 0, 0)
-            layout.setSpacing(8)
-            word = {Tone.WARNING: "note", Tone.POSITIVE: "ok"}.get(tone, "")
-            if word:
-                column = QVBoxLayout()
-                column.addWidget(Tag(word, tone))
-                column.addStretch(1)
-                layout.addLayout(column)
-            layout.addWidget(Paragraph(text, "muted" if tone is Tone.NEUTRAL else ""), 1)
-            self._notes.addWidget(line)
+        for finding in findings:
+            self._notes.addWidget(finding_row(finding))
         self._notes.addStretch(1)
 
     def delete(self) -> None:
@@ -204,6 +206,26 @@ class DatasetView(PageFrame):
         return answer is QMessageBox.StandardButton.Yes
 
 
+def report_findings(report: Mapping[str, Any], warnings: Sequence[str]) -> list[Finding]:
+    """Return what the import reported and what the figures warn of, worst first and nothing twice."""
+    found = [
+        Finding("warning", str(problem["message"]), int(problem["count"]), str(problem.get("advice", "")))
+        for problem in report.get("problems", ())
+    ]
+    checks = [(str(check["state"]), str(check["text"]), int(check["count"])) for check in report.get("checks", ())]
+    found += [Finding(state, text, count) for state, text, count in checks if state != "ok"]
+    said = {finding.text.casefold()[:24] for finding in found}
+    found += [Finding("warning", warning) for warning in warnings if not _said(warning, said)]
+    found += [Finding("ok", text) for state, text, _ in checks if state == "ok"]
+    found += [Finding("note", str(note)) for note in report.get("notes", ())]
+    return found or [Finding("ok", "Nothing stands out: the data is ready to train on.")]
+
+
+def _said(warning: str, said: set[str]) -> bool:
+    """Whether the same was said already, in the words of the import or of the figures."""
+    return warning.replace("the times", "times").casefold()[:24] in said
+
+
 def attribute_text(attributes: object, limit: int = 4) -> str:
     """Write the attributes of an item in one line: ``Crime · Mystery · 1995``."""
     parts: list[str] = []
@@ -222,7 +244,7 @@ def attribute_text(attributes: object, limit: int = 4) -> str:
 def item_columns(items: Sequence[ItemMatch]) -> list[Column]:
     """Return the columns that describe items in a table."""
     return [
-        Column("title", "Item", [match.title for match in items], strong=True, minimum_width=240),
+        Column("title", "Item", [match.title for match in items], strong=True, minimum_width=240, maximum_width=300),
         Column("id", "Id", [match.item for match in items], monospace=True, align_right=False),
         Column(
             "count",

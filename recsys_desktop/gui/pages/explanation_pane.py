@@ -31,7 +31,7 @@ def contribution_bars(view: ExplanationView, most: int = _SHOWN_PARTS) -> list[C
     shown, rest = parts[:most], parts[most:]
     bars = []
     for part in shown:
-        detail = f"rated {formats.short(part.rating)}" if part.rating is not None else ""
+        detail = f"rated {formats.number(part.rating)}" if part.rating is not None else ""
         bars.append(ContributionBar(part.label, part.value, detail))
     if rest:
         names = ", ".join(part.label for part in rest[:5]) + ("\u2026" if len(rest) > 5 else "")

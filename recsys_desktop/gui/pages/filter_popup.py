@@ -76,7 +76,7 @@ class FilterPopup(QFrame):
         if column.kind == "number":
             line = QLineEdit()
             line.setAlignment(Qt.AlignmentFlag.AlignRight)
-            line.setPlaceholderText(f"{formats.short(column.low or 0.0)} \u2013 {formats.short(column.high or 0.0)}")
+            line.setPlaceholderText(f"{formats.number(column.low or 0.0)} \u2013 {formats.number(column.high or 0.0)}")
             line.textChanged.connect(lambda _text: self._read())
             entry = FieldRow(label, line, "", "A number or a range, for example 1990-1999 or 1990-.")
         else:
@@ -126,7 +126,7 @@ class FilterPopup(QFrame):
         parts = []
         for value in self.filters.values():
             if isinstance(value, tuple):
-                parts.append("\u2013".join("" if end is None else formats.short(end) for end in value))
+                parts.append("\u2013".join("" if end is None else formats.number(end) for end in value))
             else:
                 parts.append(str(value))
         return "Filters: " + " \u00b7 ".join(parts)

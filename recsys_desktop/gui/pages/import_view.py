@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _SIDE_WIDTH = 330
 _LINES_SHOWN = 12
+_COUNT_SHOWN = 1000
 
 LAYOUT_CHOICES: Mapping[str, tuple[tuple[str, Any], ...]] = {
     "encoding": (
@@ -100,7 +101,7 @@ class ImportView(PageFrame):
         self.body.addWidget(self.statistics, 300)
 
     def _preview_card(self) -> Card:
-        card = Card(padding=0)
+        card = Card(padding=0, flush=True)
         head = QWidget()
         head.setProperty("plain", "true")
         line = QHBoxLayout(head)
@@ -146,7 +147,8 @@ class ImportView(PageFrame):
         self.files = list(files)
         self.roles, self.options, self.inspection = {}, {}, None
         self._shown_file = 0
-        self.set_title("Import " + ", ".join(path.name for path in self.files[:2]))
+        more = len(self.files) - 1
+        self.set_title(f"Import {self.files[0].name}" + (f" and {formats.plural(more, 'other file')}" if more else ""))
         self.facts_label.setText("")
         self.preview.set_columns([])
         self.preview.header.set_columns([])
@@ -335,9 +337,9 @@ class ImportView(PageFrame):
         if statistics.rating_scale is None:
             return "Ids are kept as text. There are no ratings: every interaction counts alike."
         low, high, step = statistics.rating_scale
-        steps = f" in steps of {formats.short(step)}" if step else ""
+        steps = f" in steps of {formats.number(step)}" if step else ""
         return (
-            f"Ids are kept as text. Ratings run from {formats.short(low)} to {formats.short(high)}{steps}, "
+            f"Ids are kept as text. Ratings run from {formats.number(low)} to {formats.number(high)}{steps}, "
             f"read as {statistics.feedback} feedback."
         )
 
@@ -419,7 +421,8 @@ def finding_row(finding: Finding) -> QWidget:
     line = QHBoxLayout(holder)
     line.setContentsMargins(0, 0, 0, 0)
     line.setSpacing(8)
-    word = formats.short(finding.count) if finding.count else {"warning": "note"}.get(finding.state, finding.state)
+    few = 0 < finding.count < _COUNT_SHOWN
+    word = formats.integer(finding.count) if few else {"warning": "note"}.get(finding.state, finding.state)
     column = QVBoxLayout()
     column.addWidget(Tag(word, _TONES.get(finding.state, Tone.NEUTRAL)))
     column.addStretch(1)

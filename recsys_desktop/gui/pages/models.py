@@ -57,7 +57,7 @@ class ModelsPage(PageFrame):
             self.buttons.addWidget(entry)
         across = QHBoxLayout()
         across.setSpacing(CARD_GAP)
-        self.table_card = Card(padding=0)
+        self.table_card = Card(padding=0, flush=True)
         self.table = DataTable("Versions")
         self.table.row_chosen.connect(self._row_chosen)
         self.table.row_opened.connect(lambda _place: self.activate())
@@ -95,6 +95,8 @@ class ModelsPage(PageFrame):
         self.count_chip.set_fact(str(len(models)), "version" if len(models) == 1 else "versions")
         self.empty.setVisible(not models)
         self.table.setVisible(bool(models))
+        self.card.setVisible(bool(models))
+        self.parameters_card.setVisible(bool(models))
         self.import_button.setEnabled(self.session.is_open and not self.session.read_only)
         self.table.set_columns(
             [

@@ -32,7 +32,7 @@ def as_text(value: Any) -> str:
 
 
 class ParameterForm(QWidget):
-    """One row per parameter; those marked as advanced are folded away. ``changed`` follows every valid or invalid edit."""
+    """One row per parameter; those marked as advanced are folded away. ``changed`` follows every edit."""
 
     changed = Signal()
 
@@ -51,7 +51,8 @@ class ParameterForm(QWidget):
         hidden.setContentsMargins(0, 0, 0, 0)
         hidden.setSpacing(8)
         for field in self.fields.values():
-            row = FieldRow(field.label, self._control(field), field.unit, self._help(field))
+            unit = "" if field.unit.casefold() == field.label.casefold() else field.unit
+            row = FieldRow(field.label, self._control(field), unit, self._help(field))
             self.rows[field.name] = row
             (hidden if field.advanced else layout).addWidget(row)
         if any(field.advanced for field in self.fields.values()):

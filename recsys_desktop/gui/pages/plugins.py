@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QPlainTextEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPlainTextEdit, QVBoxLayout, QWidget
 
 from recsys_desktop.gui import formats
 from recsys_desktop.gui.session import Session, sentence
 from recsys_desktop.gui.theme import CARD_GAP, fixed_font
+from recsys_desktop.gui.widgets.buttons import CheckBox
 from recsys_desktop.gui.widgets.card import Card, PageFrame, row, scrolling
 from recsys_desktop.gui.widgets.chip import Chip
 from recsys_desktop.gui.widgets.labels import Paragraph, Tag, Tone, text_label
@@ -33,7 +34,7 @@ class PluginsPage(PageFrame):
     def __init__(self, session: Session) -> None:
         super().__init__("Plugins")
         self.session = session
-        self.boxes: dict[str, QCheckBox] = {}
+        self.boxes: dict[str, CheckBox] = {}
         self.count_chip = Chip()
         self.broken_chip = Chip()
         self.facts.addWidget(self.count_chip)
@@ -70,7 +71,7 @@ class PluginsPage(PageFrame):
         state, tone = ("off", Tone.NEUTRAL) if not plugin.enabled else ("works", Tone.POSITIVE)
         if plugin.error:
             state, tone = "problem", Tone.NEGATIVE
-        box = QCheckBox("on")
+        box = CheckBox("on")
         box.setAccessibleName(f"{plugin.name} is on")
         box.setChecked(plugin.enabled)
         box.setEnabled(not self.session.read_only)

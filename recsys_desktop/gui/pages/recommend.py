@@ -227,7 +227,7 @@ class HistoryColumn(Card):
         line.setSpacing(4)
         line.addWidget(ElidedLabel(entry.title), 1)
         if entry.rating is not None:
-            line.addWidget(text_label(f"\u2605{formats.short(entry.rating)}", "muted"))
+            line.addWidget(text_label(f"\u2605{formats.number(entry.rating)}", "muted"))
         remove = IconButton("close", f"Take {entry.title} out", 11)
         remove.clicked.connect(lambda: self.removed.emit(entry.item))
         line.addWidget(remove)
@@ -407,7 +407,7 @@ class RecommendationWorkbench(PageFrame):
     def _rated(self, entry: Recommendation, rating: float) -> None:
         before = self.person
         self._change(self.person.with_item(entry.item, entry.title, rating))
-        self.session.say(f"{entry.title} is rated {formats.short(rating)}.", lambda: self._change(before))
+        self.session.say(f"{entry.title} is rated {formats.number(rating)}.", lambda: self._change(before))
 
     def _dismiss(self, entry: Recommendation) -> None:
         self._dismissed = {*self._dismissed, entry.item}

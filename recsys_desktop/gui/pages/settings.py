@@ -112,7 +112,7 @@ class SettingsPage(PageFrame):
         card.content.addLayout(row(self.open_button, 1))
         card.content.addWidget(
             Paragraph(
-                "Data sets, models, runs and logs are in this folder. Start with --workspace FOLDER to work in another.",
+                "Data sets, models, runs and logs are here. Start with --workspace FOLDER to work in another.",
                 "small",
             )
         )

@@ -146,11 +146,11 @@ class StartPage(PageFrame):
         cards.addWidget(self.courses, 280)
         content.addLayout(cards)
         content.addSpacing(12)
-        self.recent_card = Card("Recent", padding=16)
+        self.recent_card = Card("Recent", padding=16, flush=True)
         self.recent_card.header.addWidget(text_label("opened only when you click", "muted"))
         self._recent = QVBoxLayout()
         self._recent.setSpacing(0)
-        self._recent.setContentsMargins(-16, 0, -16, -10)
+        self._recent.setContentsMargins(0, 0, 0, 6)
         self.recent_card.content.addLayout(self._recent)
         content.addWidget(self.recent_card)
         content.addSpacing(12)
@@ -254,7 +254,7 @@ class StartPage(PageFrame):
             self._recent.addWidget(entry)
         if not records:
             empty = text_label("Nothing yet. What you import or open appears here.", "muted")
-            empty.setContentsMargins(16, 4, 16, 12)
+            empty.setContentsMargins(15, 2, 16, 10)
             self._recent.addWidget(empty)
 
     def open_recent(self, record: DatasetRecord) -> None:

@@ -62,7 +62,7 @@ class StatisticsCards(QWidget):
         self.short_card.content.addWidget(self.facts)
         self.short_card.content.addStretch(1)
         self.tail_card = Card("Long tail")
-        self.tail = LinePlot("Interactions of each item, from the most to the least used", from_zero=True)
+        self.tail = LinePlot("Interactions of each item", from_zero=True, name_ends=True)
         self.tail_note = text_label("", "muted")
         self.tail_card.content.addWidget(self.tail, 1)
         self.tail_card.content.addWidget(self.tail_note)
@@ -121,7 +121,7 @@ class StatisticsCards(QWidget):
     def _show_ratings(self, statistics: DatasetStatistics) -> None:
         if statistics.ratings:
             self.ratings_card.set_title("Ratings")
-            labels = [formats.short(bar.low) for bar in statistics.ratings]
+            labels = [formats.number(bar.low) for bar in statistics.ratings]
             self.ratings.set_bars(labels, [bar.count for bar in statistics.ratings])
             self.ratings_note.setText("")
         elif statistics.events:

@@ -347,7 +347,7 @@ class RunPanel(QWidget):
         column.addWidget(self._state_card())
         self.loss_card, self.loss_plot, self.loss_empty, self.loss_legend = self._plot_card("Loss", from_zero=False)
         self.log_button = QPushButton("log")
-        self.log_button.setProperty("kind", "row")
+        self.log_button.setProperty("kind", "toggle")
         self.log_button.setCheckable(True)
         self.log_button.setAccessibleName("Logarithmic axis")
         self.log_button.setToolTip("Count the vertical axis in powers of ten")

@@ -19,6 +19,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import (
     QAbstractButton,
+    QCheckBox,
     QComboBox,
     QMenu,
     QPushButton,
@@ -109,6 +110,45 @@ class Choice(QComboBox):
         )
         alignment = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         painter.drawText(rectangle, alignment, text + arrow)
+
+
+class CheckBox(QCheckBox):
+    """A check box with its mark in the colours of the theme."""
+
+    _BOX = 16
+
+    def __init__(self, text: str = "", parent: QWidget | None = None) -> None:
+        super().__init__(text, parent)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setAttribute(Qt.WidgetAttribute.WA_Hover)
+        theme().changed.connect(self.update)
+
+    def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+        width = QFontMetrics(interface_font()).horizontalAdvance(self.text())
+        return QSize(self._BOX + (8 + width if self.text() else 0) + 2, 22)
+
+    def hitButton(self, point: QPoint) -> bool:  # noqa: N802 - Qt's name
+        return self.rect().contains(point)
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        colours = theme().colours
+        top = (self.height() - self._BOX) / 2
+        box = QRectF(0.5, top + 0.5, self._BOX - 1, self._BOX - 1)
+        on = self.isChecked() and self.isEnabled()
+        strong = mix(colours.border, colours.text, 0.35 if self.underMouse() else 0.18)
+        painter.setPen(QPen(QColor(colours.accent if on or self.hasFocus() else strong), 1.5 if self.hasFocus() else 1))
+        painter.setBrush(QColor(colours.accent if on else colours.surface if self.isEnabled() else colours.sunken))
+        painter.drawRoundedRect(box, 4, 4)
+        if self.isChecked():
+            ink = QColor(colours.on_accent if on else colours.faint)
+            painter.drawPixmap(1, round(top) + 1, icon_pixmap("check", ink, 14, self.devicePixelRatioF()))
+        painter.setFont(interface_font())
+        painter.setPen(QColor(colours.text if self.isEnabled() else colours.muted))
+        area = QRect(self._BOX + 8, 0, self.width() - self._BOX - 8, self.height())
+        text = painter.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, area.width() + 1)
+        painter.drawText(area, int(Qt.AlignmentFlag.AlignVCenter), text)
 
 
 class NavigationButton(QAbstractButton):

@@ -12,13 +12,19 @@ from recsys_desktop.gui.widgets.labels import text_label
 class Card(QFrame):
     """A surface with a border: ``header`` holds the title and what stands at its right, ``content`` what it shows."""
 
-    def __init__(self, title: str = "", *, padding: int = CARD_PADDING, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, title: str = "", *, padding: int = CARD_PADDING, flush: bool = False, parent: QWidget | None = None
+    ) -> None:
+        """``flush`` lets the content reach the border, as tables do; the header keeps its padding."""
         super().__init__(parent)
         self.setProperty("card", "true")
         outer = QVBoxLayout(self)
-        outer.setContentsMargins(padding, padding - 2 if padding else 0, padding, padding)
+        side = 1 if flush else padding
+        outer.setContentsMargins(side, padding - 2 if padding else 0, side, side)
         outer.setSpacing(CONTROL_GAP)
         self.header = QHBoxLayout()
+        if flush:
+            self.header.setContentsMargins(padding - 1, 0, padding - 1, 0)
         self.header.setSpacing(CONTROL_GAP)
         self.title_label: QLabel | None = None
         if title:

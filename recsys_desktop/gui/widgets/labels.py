@@ -36,6 +36,10 @@ class Paragraph(QLabel):
         self._plain = text
         self.setAccessibleName(text)
 
+    def minimumSizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+        # Qt's own guess assumes a narrow label and reserves lines that are never needed.
+        return QSize(40, self.fontMetrics().height())
+
     def set_html(self, html: str) -> None:
         """Show marked text; the caller has escaped what came from data."""
         self._plain = unescape(re.sub(r"<[^>]*>", "", html.replace("<br>", "\n")))

@@ -84,13 +84,19 @@ class Plot(QWidget):
         view.setMenuEnabled(False)
         view.setMouseEnabled(x=False, y=False)
         view.hideButtons()
-        view.getPlotItem().setContentsMargins(0, 4, 6, 0)
+        view.getPlotItem().setContentsMargins(0, 6, 14, 0)
         view.getViewBox().setDefaultPadding(0.0)
         for side in ("left", "bottom"):
             axis = view.getAxis(side)
-            axis.setStyle(tickLength=0, tickTextOffset=6, tickFont=interface_font(11), autoExpandTextSpace=False)
+            axis.setStyle(
+                tickLength=0,
+                tickAlpha=0,
+                tickTextOffset=6,
+                tickFont=interface_font(11),
+                autoExpandTextSpace=False,
+                hideOverlappingLabels=False,
+            )
             axis.setPen(QColor(0, 0, 0, 0))
-            axis.setTickPen(QColor(0, 0, 0, 0))
         view.getAxis("bottom").setHeight(20)
         self._layout.addWidget(view)
         self._view = view
@@ -99,6 +105,7 @@ class Plot(QWidget):
     def _recolour(self) -> None:
         if self._view is None:
             return
+        self._view.setBackground(theme().colour("surface"))
         for side in ("left", "bottom"):
             self._view.getAxis(side).setTextPen(theme().colour("muted"))
         self._draw()
@@ -161,8 +168,12 @@ def line_colour(colour: int | str) -> QColor:
 class LinePlot(Plot):
     """Lines over a common axis; with ``logarithmic`` the vertical axis counts in powers of ten."""
 
-    def __init__(self, name: str, *, from_zero: bool = False, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, name: str, *, from_zero: bool = False, name_ends: bool = False, parent: QWidget | None = None
+    ) -> None:
+        """``from_zero`` lets the vertical axis begin at 0; ``name_ends`` labels the first and the last point."""
         super().__init__(name, parent)
+        self._name_ends = name_ends
         self._lines: list[Line] = []
         self._items: list[Any] = []
         self._logarithmic = False
@@ -232,7 +243,10 @@ class LinePlot(Plot):
             values = _covering_ticks(0.0 if self._from_zero else low, high)
             y_ticks = [(value, formats.short(value)) for value in values]
             low, high = values[0], values[-1]
-        x_ticks = [(value, formats.short(value)) for value in nice_ticks(left, right, 5) if value == round(value)]
+        if self._name_ends:
+            x_ticks = [(value, formats.integer(value)) for value in (left, round((left + right) / 2), right)]
+        else:
+            x_ticks = [(value, formats.short(value)) for value in nice_ticks(left, right, 5) if value == round(value)]
         margin = (high - low) * 0.03 or 0.05
         self._frame((left, right + (right - left) * 0.01), (low - margin, high + margin), x_ticks, y_ticks)
 

@@ -36,7 +36,7 @@ from PySide6.QtWidgets import (
 from recsys_desktop.gui.theme import TABLE_ROW_HEIGHT, fixed_font, interface_font, theme
 from recsys_desktop.gui.widgets.labels import Tone
 
-_CELL_PADDING = 10
+_CELL_PADDING = 9
 COPY_FORMATS = ("TSV", "CSV", "Markdown", "LaTeX")
 
 Index = QModelIndex | QPersistentModelIndex
@@ -76,6 +76,7 @@ class Column:
     sortable: bool = True
     hidden: bool = False
     minimum_width: int = 0
+    maximum_width: int = 420
     is_numeric: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -397,8 +398,10 @@ class DataTable(QTableView):
                 header.setSectionResizeMode(place, QHeaderView.ResizeMode.Stretch)
                 continue
             header.setSectionResizeMode(place, QHeaderView.ResizeMode.Interactive)
-            title = metrics.horizontalAdvance("\u25be " + column.title) + 2 * _CELL_PADDING + 4
-            header.resizeSection(place, min(420, max(title, self.sizeHintForColumn(place), column.minimum_width)))
+            title = metrics.horizontalAdvance("\u25be " + column.title) + 2 * _CELL_PADDING
+            header.resizeSection(
+                place, min(column.maximum_width, max(title, self.sizeHintForColumn(place), column.minimum_width))
+            )
 
     def _span_messages(self) -> None:
         self.clearSpans()
