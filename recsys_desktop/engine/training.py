@@ -16,7 +16,7 @@ from recsys_desktop.engine.runs import EngineRun
 from recsys_desktop.engine.serving import CALIBRATION_FILE
 from recsys_desktop.engine.session import Session
 from recsys_desktop.workspace import ModelRecord, NotWritable
-from recsys_desktop.workspace.naming import check_name
+from recsys_desktop.workspace.naming import check_model_name
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ def train(session: Session, request: TrainRequest, run: EngineRun) -> ModelRecor
     """As `Engine.train`."""
     spec = session.registry.spec(request.algorithm)
     params = spec.params.parse(request.params)
-    name = check_name(request.name or spec.id)
+    name = check_model_name(request.name or spec.id)
     data = session.workspace.resolve_dataset(request.data)
     if session.workspace.mode != "write":
         raise NotWritable(session.workspace.path)

@@ -1,0 +1,180 @@
+"""Training: what is saved, what is refused and why, and how a run is stopped."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from recsys_desktop.api import InvalidParameter
+from recsys_desktop.engine import Cancelled, DoesNotFit, Engine, EngineRun, TrainingFailed, TrainRequest, UnknownName
+from recsys_desktop.workspace import InvalidName, NotWritable, RecordNotFound
+
+
+def test_a_model_is_saved_as_the_next_version_with_what_was_asked_and_measured(engine: Engine) -> None:
+    first = engine.train(TrainRequest("toy-together", "toy", {"weight": "2"}, seed=5, note="a remark"))
+    second = engine.train(TrainRequest("toy-together", "toy"))
+    assert (first.label, second.label) == ("toy-together@1", "toy-together@2")
+    assert dict(first.params) == {"weight": 2.0, "memory": 0.0} and first.seed == 5 and first.note == "a remark"
+    assert first.fit_seconds is not None and first.peak_memory_bytes is not None
+    assert first.dataset_fingerprint == engine.dataset_record("toy").fingerprint
+    assert engine.model_record("toy-together").id == second.id
+    run = engine.workspace.run(second.run_id)
+    assert run.state == "done" and run.kind == "train" and run.result["model"] == second.id
+    assert run.request["params"] == {"weight": 1.0, "memory": 0.0}
+
+
+def test_an_earlier_version_can_be_made_the_active_one(engine: Engine) -> None:
+    first = engine.train(TrainRequest("toy-popular", "toy"))
+    engine.train(TrainRequest("toy-popular", "toy"))
+    engine.activate("toy-popular@1")
+    assert engine.model_record("toy-popular").id == first.id
+    engine.delete("toy-popular@2")
+    assert [record.label for record in engine.models("toy-popular")] == ["toy-popular@1"]
+
+
+def test_what_is_wrong_with_a_request_is_said_before_anything_runs(engine: Engine) -> None:
+    runs = len(engine.runs())
+    with pytest.raises(UnknownName, match="toy-popular"):
+        engine.train(TrainRequest("toy-populer", "toy"))
+    with pytest.raises(InvalidParameter, match="weight"):
+        engine.train(TrainRequest("toy-together", "toy", {"weight": "heavy"}))
+    with pytest.raises(InvalidParameter, match="at most 10"):
+        engine.train(TrainRequest("toy-together", "toy", {"weight": 11}))
+    with pytest.raises(InvalidParameter, match="unknown"):
+        engine.train(TrainRequest("toy-together", "toy", {"wieght": 1}))
+    with pytest.raises(RecordNotFound, match="toy"):
+        engine.train(TrainRequest("toy-together", "nothing"))
+    with pytest.raises(InvalidName):
+        engine.train(TrainRequest("toy-together", "toy", name="a@3"))
+    assert len(engine.runs()) == runs
+
+
+def test_the_forecast_refuses_what_does_not_fit_and_names_a_cheaper_algorithm(engine: Engine) -> None:
+    request = TrainRequest("toy-together", "toy", {"memory": 1e16})
+    with pytest.raises(DoesNotFit, match=r"needs about 10000 TB .* use 'toy-popular'"):
+        engine.train(request)
+    assert engine.models() == []
+    answer = engine.forecast("toy-together", {"memory": 1e16}, "toy")
+    assert not answer.fits and answer.forecast.memory_bytes == int(1e16) and "toy-popular" in answer.advice
+    assert engine.forecast("toy-together", {}, "toy").fits
+    from dataclasses import replace
+
+    assert engine.train(replace(request, force=True)).version == 1
+
+
+def test_an_algorithm_that_fails_is_recorded_with_its_reason(engine: Engine) -> None:
+    with pytest.raises(TrainingFailed, match="'toy-raises' failed: ZeroDivisionError: toys break"):
+        engine.train(TrainRequest("toy-raises", "toy"))
+    run = engine.runs()[0]
+    assert run.state == "failed" and "toys break" in (run.error or "")
+    assert engine.models() == []
+
+
+def test_an_algorithm_that_answers_in_the_wrong_shape_is_never_saved(engine: Engine) -> None:
+    with pytest.raises(TrainingFailed, match="shape"):
+        engine.train(TrainRequest("toy-shape", "toy"))
+    assert engine.models() == []
+
+
+def test_an_algorithm_in_epochs_is_stopped_early_and_refitted_for_the_best_number(engine: Engine) -> None:
+    entries = []
+    record = engine.train(
+        TrainRequest("toy-epochs", "toy", {"epochs": 6, "best": 3}), EngineRun(on_log=entries.extend)
+    )
+    model = engine.model("toy-epochs").model
+    assert record.metrics["epochs"] == 3
+    assert model.epochs_trained_ == 3  # type: ignore[attr-defined]
+    assert np.array_equal(model.scores_, engine.dataset("toy").item_counts)  # type: ignore[attr-defined]
+    assert {entry.phase for entry in entries} == {"fit", "refit"}
+    assert [entry.step for entry in entries if entry.phase == "fit" and "loss" in entry.values] == [1, 2, 3, 4, 5, 6]
+    stored = engine.run_values(record.run_id)
+    assert len(stored) == sum(len(entry.values) for entry in entries)
+    assert {value.name for value in stored} == {"fit/loss", "fit/ndcg@10", "refit/loss"}
+
+
+def test_the_same_seed_gives_the_same_model(engine: Engine) -> None:
+    scores = []
+    for seed in (1, 1, 2):
+        record = engine.train(TrainRequest("toy-epochs", "toy", {"best": 40, "epochs": 2}, seed=seed))
+        scores.append(engine.model(record.id).model.scores_)  # type: ignore[attr-defined]
+    assert np.array_equal(scores[0], scores[1]) and not np.array_equal(scores[0], scores[2])
+
+
+def stopped(engine: Engine, mode: str) -> EngineRun:
+    """Ask the run to stop as soon as its second epoch is logged."""
+    run: EngineRun
+
+    def stop(entries: list) -> None:
+        if any(entry.step >= 2 for entry in entries):
+            threading.Thread(target=run.stop, args=(mode,)).start()
+
+    run = EngineRun(on_log=stop)
+    return run
+
+
+def test_stop_and_keep_saves_the_best_model_so_far(engine: Engine) -> None:
+    start = time.monotonic()
+    request = TrainRequest("toy-epochs", "toy", {"epochs": 500, "pause": 0.06, "best": 400})
+    record = engine.train(request, stopped(engine, "keep"))
+    assert time.monotonic() - start < 10
+    assert record.metrics["stopped_early"] is True
+    assert engine.workspace.run(record.run_id).state == "done"
+    assert engine.model(record.id).model.best_epoch_ is not None
+
+
+def test_cancel_saves_nothing_and_the_run_says_so(engine: Engine) -> None:
+    request = TrainRequest("toy-epochs", "toy", {"epochs": 500, "pause": 0.06})
+    with pytest.raises(Cancelled):
+        engine.train(request, stopped(engine, "discard"))
+    assert engine.runs()[0].state == "cancelled"
+    assert engine.models() == []
+    assert list((engine.workspace.path / "models").iterdir()) == []
+
+
+def test_a_hybrid_gets_its_members_from_the_engine(engine: Engine) -> None:
+    engine.train(TrainRequest("toy-blend", "toy"))
+    engine.train(TrainRequest("toy-together", "toy", {"weight": 2}))
+    blend, together = engine.model("toy-blend"), engine.model("toy-together")
+    query = blend.ask("00", None).query
+    assert np.array_equal(blend.score(query)[0], together.score(query)[0])
+
+
+def test_a_workspace_that_is_only_read_trains_nothing(engine: Engine) -> None:
+    path = engine.workspace.path
+    from tests.engine import toys
+
+    with Engine.open(path, mode="read", plugins={"toys": toys}) as reader, pytest.raises(NotWritable):
+        reader.train(TrainRequest("toy-popular", "toy"))
+
+
+def test_an_observer_is_told_of_runs_and_its_failure_costs_nothing(engine: Engine, tmp_path) -> None:
+    from types import SimpleNamespace
+
+    from tests.engine import toys
+
+    from recsys_desktop.api import hookimpl
+
+    told = []
+
+    class Observer:
+        def run_started(self, run, kind, request):
+            told.append(("started", kind))
+
+        def run_logged(self, run, step, values):
+            told.append(("logged", step))
+            raise RuntimeError("observers break too")
+
+        def run_finished(self, run, state, result):
+            told.append(("finished", state))
+
+    path = engine.workspace.path
+    engine.close()
+    plugin = SimpleNamespace(recsys_desktop_run_observers=hookimpl(lambda: [Observer()]))
+    with Engine.open(path, plugins={"toys": toys, "observer": plugin}) as opened:
+        record = opened.train(TrainRequest("toy-epochs", "toy", {"epochs": 2, "best": 1}))
+        assert record.version == 1
+    assert told[0] == ("started", "train") and told[-1] == ("finished", "done")
+    assert ("logged", 1) in told
