@@ -13,6 +13,9 @@ from recsys_factorization.ridge_kernels import solve_ridge_rows
 from recsys_factorization.ridge_recommender import ROWS_PER_BLOCK, RidgeRecommender, with_constant
 
 
+_ERROR_BLOCK = 1 << 13
+
+
 class ExplicitALS(RidgeRecommender):
     """Alternating least squares with weighted regularisation (Zhou, Wilkinson, Schreiber, Pan 2008), with biases.
 
@@ -78,8 +81,8 @@ class ExplicitALS(RidgeRecommender):
         """The root mean squared error on the training ratings, in rating units, of freshly solved people."""
         owners = np.repeat(np.arange(rows.n_rows), np.diff(rows.indptr))
         squared = 0.0
-        for begin in range(0, len(owners), 1 << 17):
-            part = slice(begin, begin + (1 << 17))
+        for begin in range(0, len(owners), _ERROR_BLOCK):
+            part = slice(begin, begin + (_ERROR_BLOCK))
             own, other = people[owners[part]], self.item_factors_[rows.indices[part]]
             errors = rows.data[part] - own[:, 0] - np.einsum("nf,nf->n", own[:, 1:], other)
             squared += float(np.square(errors).sum(dtype=np.float64))

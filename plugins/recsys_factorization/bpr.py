@@ -53,7 +53,7 @@ class BayesianPersonalisedRanking(Recommender):
     def estimate(self, shape: DataShape) -> Forecast:
         """Forecast; see the base class."""
         rows, factors, pairs = shape.n_users + shape.n_items, self.params.factors, shape.n_interactions
-        memory = 40 * pairs + 6 * rows * factors + 24 * rows + (4 << 20)
+        memory = 30 * pairs + 8.5 * rows * factors + 24 * rows + (2 << 20)
         dots = (self.params.candidates + 4) * self.params.epochs + (self.params.candidates + 2) * _FOLD_IN_EPOCHS
         return Forecast(int(memory), 0.1 + pairs * dots * (factors + 16) / 3e9, cheaper="ials")
 

@@ -76,7 +76,7 @@ class ImplicitALS(Recommender):
     def estimate(self, shape: DataShape) -> Forecast:
         """Forecast; see the base class."""
         rows, factors, pairs = shape.n_users + shape.n_items, self.params.factors, shape.n_interactions
-        memory = 40 * pairs + 10 * rows * factors + 24 * rows + (8 << 20)
+        memory = 36 * pairs + 9 * rows * factors + 24 * rows + (2 << 20)
         operations = self.params.iterations * (24.0 * pairs * factors + 8.0 * rows * factors**2)
         return Forecast(int(memory), 0.1 + operations / 6e9, cheaper="popularity")
 

@@ -33,7 +33,7 @@ class BiasedSVD(RidgeRecommender):
     def estimate(self, shape: DataShape) -> Forecast:
         """Forecast; see the base class."""
         rows, factors, ratings = shape.n_users + shape.n_items, self.params.factors, shape.n_interactions
-        memory = 40 * ratings + 12 * rows * factors + 40 * rows + (4 << 20)
+        memory = 38 * ratings + 10 * rows * factors + 40 * rows + (2 << 20)
         return Forecast(int(memory), 0.1 + self.params.epochs * ratings * (factors + 20) / 1.5e9, cheaper="bias")
 
     def _fit(self, train: Dataset, run: RunContext) -> None:

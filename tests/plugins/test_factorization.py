@@ -1,0 +1,22 @@
+"""Factorisations: the conformance kit, oracles, and accuracy on the frozen split."""
+
+from __future__ import annotations
+
+from recsys_desktop.api.testing import AlgorithmConformance
+from recsys_factorization.plugin import ALS, BPR, IMPLICIT_ALS, SVD
+
+
+class TestImplicitALSConforms(AlgorithmConformance):
+    spec = IMPLICIT_ALS
+
+
+class TestSVDConforms(AlgorithmConformance):
+    spec = SVD
+
+
+class TestALSConforms(AlgorithmConformance):
+    spec = ALS
+
+
+class TestBPRConforms(AlgorithmConformance):
+    spec = BPR
