@@ -9,7 +9,7 @@ Three processes are killed (SIGKILL, or TerminateProcess on Windows), the kills 
 - `import` is `recsys-desktop data import` of a new file each time;
 - `train` is `recsys-desktop train popularity` on data imported before.
 
-Half of the kills come at a moment drawn from the whole life of the process, half within 30 ms of the first sight of a
+Half of the kills come at a moment drawn from the whole life of the process, half within 100 ms of the first sight of a
 folder in the making. After each kill the workspace is opened for reading (everything listed must be whole, before
 anything was cleared up) and for writing (what was there before must still be there, the dead run must be marked, at
 most the one artifact in the making may have been added, nothing half-written may remain). Prints a table; exits with 1
@@ -53,7 +53,7 @@ Record = DatasetRecord | ModelRecord
 SCENARIOS = ("writer", "import", "train")
 ARTIFACT_FOLDERS = ("datasets", "models", "reports")
 UNFINISHED = (".partial-", ".deleting-")
-LONGEST_AIM_SECONDS = 0.03
+LONGEST_AIM_SECONDS = 0.1
 LONGEST_LIFE_SECONDS = 120.0
 
 
@@ -186,7 +186,7 @@ def kill_at_random(
     """Start a process, kill it at a random moment; its exit code where it ended by itself before, else None."""
     aimed = randomness.random() < 0.5
     deadline = time.monotonic() + (LONGEST_LIFE_SECONDS if aimed else randomness.uniform(0, life_seconds))
-    delay = randomness.uniform(0, LONGEST_AIM_SECONDS)
+    delay = LONGEST_AIM_SECONDS * randomness.random() ** 2  # most of them early, before a small model is in its place
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment())
         while time.monotonic() < deadline and process.poll() is None:

@@ -39,6 +39,18 @@ def test_killed_writers_lose_nothing_and_leave_nothing_half_done(kill_workspace:
     assert tally.died_runs > 0
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("scenario", ["import", "train"])
+def test_killed_commands_lose_nothing_and_leave_nothing_half_done(
+    kill_workspace: ModuleType, tmp_path: Path, scenario: str
+) -> None:
+    tally = kill_workspace.Tally(scenario)
+    getattr(kill_workspace, f"kill_{scenario}")(tmp_path / "workspace", 4, random.Random(3), tally)
+    assert tally.violations == []
+    assert tally.kills == 4
+    assert tally.died_runs + tally.published > 0, "every kill came before the work had begun"
+
+
 def test_the_examination_sees_what_must_never_happen(
     kill_workspace: ModuleType, workspace: Workspace, publish: Publish, folder: Path
 ) -> None:
