@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from recsys_desktop.api.errors import InvalidParameter
@@ -63,7 +63,7 @@ def choose_reader(path: Path, options: ReadOptions, readers: Sequence[ReaderSpec
     best = max(readers, key=lambda spec: sure[spec.id])
     if sure[best.id] <= 0:
         _refuse(path, head)
-    _check_name(path, best, readers, sure)
+    _check_name(path, best, readers)
     return best
 
 
@@ -92,10 +92,10 @@ def _ending(path: Path) -> str:
     return endings[-1] if endings else ""
 
 
-def _check_name(path: Path, best: ReaderSpec, readers: Sequence[ReaderSpec], sure: Mapping[str, float]) -> None:
+def _check_name(path: Path, best: ReaderSpec, readers: Sequence[ReaderSpec]) -> None:
     """A name that promises another format is an error: whoever made the file may have mixed up two files."""
     promised = [spec for spec in readers if _ending(path) in spec.extensions]
-    if not promised or any(sure[spec.id] > 0 and _family(spec) == _family(best) for spec in promised):
+    if not promised or any(_family(spec) == _family(best) for spec in promised):
         return
     names = " or ".join(dict.fromkeys(spec.name for spec in promised))
     raise NotWhatItsNameSays(

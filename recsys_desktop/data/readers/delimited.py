@@ -112,7 +112,8 @@ class DelimitedTable(Table):
     def _batch(self, block: TextBlock, columns: Sequence[str], encoded: Collection[str]) -> Batch:
         arrays, rejected, count = parse_block(self.file, block, columns, encoded)
         lines, positions = _place(block, self.file.dialect, count, rejected)
-        if rejected and len(rejected) > _MOST_REJECTED_FIRST * (count + len(rejected)) and block.fraction < 1.0:
+        is_first = block.first_line == self.file.skip_lines + 1
+        if is_first and len(rejected) > _MOST_REJECTED_FIRST * (count + len(rejected)):
             self._refuse(positions[0], rejected[0])
         return Batch(arrays, count, lines, positions, block.fraction)
 

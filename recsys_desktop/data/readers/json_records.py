@@ -227,12 +227,11 @@ def sniff_json_lines(path: Path, head: bytes) -> float:
         return 0.0
     first, _, rest = text.partition("\n")
     try:
-        whole = isinstance(json.loads(first), dict)
+        record = json.loads(first)
     except ValueError:
         return 0.0
-    if not whole:
-        return 0.0
-    return 0.95 if rest.strip() or path.suffix.lower() in LINES_READER.extensions else 0.92
+    alone = not rest.strip() and _records(record) is not None
+    return 0.95 if isinstance(record, dict) and not alone else 0.0
 
 
 def _beginning(head: bytes) -> str:
