@@ -18,6 +18,7 @@ SEPARATORS = ("|", ";", ",", "/", " ")
 
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?$")
 _ITEM_ATTRIBUTES = (Role.TITLE, Role.TEXT, Role.CATEGORY, Role.TAGS)
+_DOUBTFUL_RATING_NAMES = frozenset(("note", "nota", "grade", "mark", "vote", "voto", "preference", "overall", "rate"))
 _LONG_TEXT = 60
 _LONGEST_ID = 40
 
@@ -162,7 +163,7 @@ def _content_allows(sample: ColumnSample, role: Role) -> bool:
     present = sample.present()
     if not present:
         return True
-    if role is Role.WEIGHT:
+    if role is Role.WEIGHT or (role is Role.RATING and normalised(sample.name) in _DOUBTFUL_RATING_NAMES):
         return _share_of_numbers(present) > 0.5
     if role is Role.TIMESTAMP:
         return guess_time_format(present) is not None or _share_of_numbers(present) > 0.5

@@ -172,7 +172,7 @@ def test_an_unknown_reader_and_option() -> None:
 def test_damaged_json(write) -> None:
     error = refusal(write("r.json", '[{"user": 1,\n "item": 2},\n {"user": '), DamagedFile)
     assert error.line == 3
-    refusal(write("s.json", '[1, 2, 3]'), UnknownFormat)
+    refusal(write("s.json", "[1, 2, 3]"), UnknownFormat)
 
 
 def test_a_damaged_workbook(tmp_path) -> None:

@@ -259,7 +259,9 @@ class TestBookCrossing:
 
 class TestDelimited:
     def test_lines_are_right_after_quoted_line_breaks_and_empty_lines(self, write) -> None:
-        text = 'user,item,rating\n\n"u\n1",i1,4\nu2,i1,oops\n\n\nu3,i2,3\nu4\nu5,i1,\nu6,"i\n\n2",1\nu7,i1,inf\nu8,i1,2\n'
+        text = (
+            'user,item,rating\n\n"u\n1",i1,4\nu2,i1,oops\n\n\nu3,i2,3\nu4\nu5,i1,\nu6,"i\n\n2",1\nu7,i1,inf\nu8,i1,2\n'
+        )
         _, report = build_dataset(BuildRequest.of([write("r.csv", text)]))
         places = {problem.kind.value: problem.lines.tolist() for problem in report.problems}
         assert places == {

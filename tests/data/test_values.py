@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 from recsys_desktop.data.values import as_text, numbers, trimmed
 
 
-@given(st.lists(st.one_of(st.floats(allow_nan=False, allow_infinity=False).map(repr), st.sampled_from(["x", "", "1_0", "+3", " 4 ", "5."])), max_size=200))
+@given(
+    st.lists(
+        st.one_of(
+            st.floats(allow_nan=False, allow_infinity=False).map(repr),
+            st.sampled_from(["x", "", "1_0", "+3", " 4 ", "5."]),
+        ),
+        max_size=200,
+    )
+)
 def test_numbers_equal_python_one_by_one(texts) -> None:
     values, bad = numbers(pa.array(texts, pa.string()))
     for text, value, wrong in zip(texts, values, bad, strict=True):
