@@ -256,6 +256,7 @@ class Recommender(ABC):
             raise InvalidData(f"an explanation is for one person, not for {len(query)}")
         if not self.spec.capabilities.explains:
             raise CannotServe(f"'{self.spec.id}' declares no explanation of its own")
+        self._require_fitted()
         codes = self._item_codes(items)
         scores = self.score(query, codes)[0]
         if np.isnan(scores).any():

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recsys_desktop.api.errors import InvalidParameter, StateError
+from recsys_desktop.api.errors import InvalidData, InvalidParameter, StateError
 from recsys_desktop.api.version import API_VERSION
 from recsys_desktop.api.vocabulary import Vocabulary
 
@@ -76,7 +76,7 @@ def load(folder: Path, resolve: Resolve) -> Recommender:
         items = Vocabulary(manifest["items"])
         users = Vocabulary(manifest["users"] or ())
         return _Reader(arrays, resolve, users, items).model(manifest["model"])
-    except (KeyError, TypeError, IndexError, AttributeError) as error:
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError, InvalidData) as error:
         raise StateError(f"{folder / MANIFEST} does not describe a model ({error!r})") from error
 
 
@@ -121,7 +121,7 @@ class _Writer:
 
     def array(self, value: np.ndarray[Any, Any]) -> str:
         key = str(len(self.arrays))
-        self.arrays[key] = np.ascontiguousarray(value)
+        self.arrays[key] = np.asarray(value, order="C")
         return key
 
     def value(self, where: str, value: Any) -> Any:
@@ -180,9 +180,14 @@ class _Reader:
             raise StateError(f"the saved parameters of '{spec.id}' are not valid any more: {error}") from error
         state = {name: self.value(value) for name, value in node["state"].items()}
         if node["state_version"] < cls.state_version:
-            state = model.migrate_state(state, node["state_version"])
+            try:
+                state = model.migrate_state(state, node["state_version"])
+            except NotImplementedError as error:
+                raise StateError(f"{error}: train the model again") from error
         model.user_vocabulary, model.item_vocabulary = self.users, self.items
         for name, value in state.items():
+            if name.startswith("_") or not name.endswith("_"):
+                raise StateError(f"the saved model of '{spec.id}' is damaged: '{name}' is no fitted attribute")
             setattr(model, name, value)
         return model
 
