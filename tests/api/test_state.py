@@ -17,6 +17,7 @@ from recsys_desktop.api import (
     Family,
     Forecast,
     Params,
+    Query,
     Recommender,
     Serves,
     StateError,
@@ -172,8 +173,6 @@ def test_nested_models_come_back_with_their_parameters(tmp_path):
 
 
 def _anybody():
-    from recsys_desktop.api import Query
-
     return Query.of_history([0])
 
 
@@ -246,13 +245,13 @@ def test_a_file_cut_short_is_damaged(which, share, tmp_path):
 
 def test_a_newer_format_asks_for_an_update(tmp_path):
     edit(saved(tmp_path)[0], lambda manifest: manifest.update(format=state.FORMAT + 1))
-    with pytest.raises(StateError, match="newer version .* update the application"):
+    with pytest.raises(StateError, match=r"newer version .* update the application"):
         load(tmp_path)
 
 
 def test_a_newer_algorithm_asks_for_an_update(tmp_path):
     edit(saved(tmp_path)[0], lambda manifest: manifest["model"].update(state_version=2))
-    with pytest.raises(StateError, match="newer 'shelf' .* update the plugin"):
+    with pytest.raises(StateError, match=r"newer 'shelf' .* update the plugin"):
         load(tmp_path)
 
 
@@ -264,7 +263,7 @@ def test_an_unknown_algorithm_is_named(tmp_path):
 
 def test_parameters_that_are_not_valid_any_more_are_named(tmp_path):
     edit(saved(tmp_path)[0], lambda manifest: manifest["model"].update(params={"depth": 12}))
-    with pytest.raises(StateError, match="saved parameters of 'shelf' are not valid any more.*'depth'"):
+    with pytest.raises(StateError, match=r"saved parameters of 'shelf' are not valid any more.*'depth'"):
         load(tmp_path)
 
 
