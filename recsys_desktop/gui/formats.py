@@ -44,6 +44,11 @@ def percent(value: float, digits: int = 0) -> str:
     return DASH if value is None or not math.isfinite(value) else f"{decimal(100 * value, digits)}{THIN_SPACE}%"
 
 
+def confidence(value: float) -> str:
+    """Write a probability that a person judges by: ``46 %``, and below a tenth ``1.3 %``."""
+    return percent(value, 1 if abs(value) < 0.1 else 0)
+
+
 def signed(value: float, digits: int = 2) -> str:
     """Write a difference with its sign: ``+0.31``."""
     text = decimal(abs(value), digits)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Iterator
+from typing import TypeVar
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import pytest
+import shiboken6
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, QThread, QTimer
 from PySide6.QtWidgets import QApplication
 
 from recsys_desktop.gui.theme import ThemeMode, theme
+
+Kind = TypeVar("Kind", bound=QObject)
 
 
 def _deliver_deferred_deletes() -> None:
@@ -23,17 +27,16 @@ def _deliver_deferred_deletes() -> None:
 
 
 def _running_threads() -> list[QThread]:
-    return [item for item in gc.get_objects() if isinstance(item, QThread) and _alive(item) and item.isRunning()]
+    return [item for item in _objects(QThread) if item.isRunning()]
 
 
 def _active_timers() -> list[QTimer]:
-    return [item for item in gc.get_objects() if isinstance(item, QTimer) and _alive(item) and item.isActive()]
+    return [item for item in _objects(QTimer) if item.isActive()]
 
 
-def _alive(item: QObject) -> bool:
-    import shiboken6
-
-    return bool(shiboken6.isValid(item))
+def _objects(kind: type[Kind]) -> list[Kind]:
+    """All living objects of a kind; asks for the type itself, because proxies of other libraries answer isinstance."""
+    return [item for item in gc.get_objects() if issubclass(type(item), kind) and shiboken6.isValid(item)]
 
 
 @pytest.fixture(autouse=True)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from recsys_desktop.engine import Comparison, ComparisonRow, MetricColumn
 
 _SHOWN_AT_FIRST = ("ndcg", "recall", "coverage", "catalogue-coverage", "catalogue_coverage", "novelty")
+_OF_THE_LIST = ("novelty", "coverage", "catalogue-coverage", "popularity")
 _BINS = 10
 
 
@@ -53,7 +54,8 @@ def table_columns(comparison: Comparison) -> tuple[list[Column], dict[int, Cell]
         show: Callable[[float], str | Cell] = write
         if place == 0:
             show = _with_interval(comparison, metric, write)
-        title = metric.name
+        # Novelty and coverage are of the list as a whole; the length of the lists stands above the table.
+        title = metric.name.split("@")[0] if metric.id.split("@")[0] in _OF_THE_LIST else metric.name
         columns.append(Column(metric.id, title, values, show, help=metric.formula, hidden=not _is_shown(metric, place)))
     columns += [
         Column(

@@ -139,12 +139,12 @@ class ExplanationPane(Card):
             self.confidence_title.setText(f"Confidence {formats.DASH}")
             self.confidence.setText("This model has no calibrated confidence: its score is not a probability.")
             return
-        self.confidence_title.setText(f"Confidence {formats.percent(view.confidence)}")
+        self.confidence_title.setText(f"Confidence {formats.confidence(view.confidence)}")
         interval = ""
         if view.confidence_interval is not None:
             low, high = view.confidence_interval
-            interval = f" ({formats.percent(low)} to {formats.percent(high)})"
+            interval = f" ({formats.confidence(low)} to {formats.confidence(high)})"
         self.confidence.setText(
-            f"Of recommendations scored like this one, {formats.percent(view.confidence)}{interval} were chosen in "
+            f"Of recommendations scored like this one, {formats.confidence(view.confidence)}{interval} were chosen in "
             "held-out data."
         )

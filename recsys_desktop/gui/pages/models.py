@@ -119,6 +119,7 @@ class ModelsPage(PageFrame):
                     "Trained",
                     [model.created.timestamp() for model in models],
                     lambda seconds: Cell(self._when(seconds), role="muted"),
+                    align_right=False,
                     stretch=True,
                 ),
             ]

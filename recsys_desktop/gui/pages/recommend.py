@@ -169,11 +169,18 @@ def card_view(
         attributes=attribute_text(dict(entry.attributes)),
         reason=entry.sentence.text,
         reason_names=tuple(names_in(entry.sentence.values)),
-        chips=() if compact else entry.chips[:2],
+        chips=() if compact else telling_chips(entry),
         confidence=entry.confidence,
         score=entry.score,
         rating_scale=None if compact else (scale or (1.0, 5.0, 1.0)),
     )
+
+
+def telling_chips(entry: Recommendation) -> tuple[str, ...]:
+    """Return the chip that says what the sentence does not: none repeats a name that is in it."""
+    named = [name for name in names_in(entry.sentence.values) if len(name) > 3]
+    telling = [chip for chip in entry.chips if not any(name in chip for name in named)]
+    return tuple(telling[:1] or entry.chips[:1])
 
 
 class HistoryColumn(Card):
@@ -246,6 +253,7 @@ class RecommendationWorkbench(PageFrame):
         self.explanation: ExplanationView | None = None
         self._explained_by = ""
         self._dismissed: set[str] = set()
+        self._person_chosen = False
         self._scale: tuple[float, float, float] | None = None
         self._host: QWidget | None = None
         self._popups: dict[str, Any] = {}
@@ -292,6 +300,7 @@ class RecommendationWorkbench(PageFrame):
         self.second = None
         self._dismissed = set()
         self.person = PersonOnScreen(None)
+        self._person_chosen = False
         self.first_list.clear()
         self.second_list.clear()
         self.pane.clear()
@@ -315,7 +324,7 @@ class RecommendationWorkbench(PageFrame):
         columns, users, self._scale = answer
         self._popup("filters").set_columns(columns)
         self._show_filters()
-        if users and self.person.user is None and not self.person.history:
+        if users and not self._person_chosen:
             self.choose_user(users[0].user)
 
     def _model_changed(self) -> None:
@@ -367,6 +376,7 @@ class RecommendationWorkbench(PageFrame):
         data = self.session.data
         if data is None:
             return
+        self._person_chosen = True
         fingerprint = data.fingerprint
         self.session.ask(
             "History",
@@ -382,6 +392,7 @@ class RecommendationWorkbench(PageFrame):
     def build_person(self) -> None:
         """Begin with somebody who has done nothing yet, and offer the items to add."""
         self._dismissed = set()
+        self._person_chosen = True
         self._change(PersonOnScreen(None))
         self._open_items()
 

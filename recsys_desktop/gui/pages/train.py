@@ -25,7 +25,7 @@ from recsys_desktop.gui.pages.algorithm_list import AlgorithmList, lacking
 from recsys_desktop.gui.pages.parameter_form import ParameterForm
 from recsys_desktop.gui.pages.training_curves import Curve, curves, losses, readable, validations
 from recsys_desktop.gui.session import Session, sentence
-from recsys_desktop.gui.theme import CARD_GAP
+from recsys_desktop.gui.theme import CARD_GAP, theme
 from recsys_desktop.gui.widgets.bar import Bar
 from recsys_desktop.gui.widgets.buttons import IconButton, button
 from recsys_desktop.gui.widgets.card import Card, PageFrame, row, scrolling
@@ -113,6 +113,7 @@ class TrainingWorkbench(PageFrame):
         list_card = Card(padding=8)
         list_card.setFixedWidth(_LIST_WIDTH)
         list_card.setAccessibleName("Algorithms")
+        list_card.content.setContentsMargins(0, 5, 0, 0)
         list_card.content.addWidget(scrolling(self.algorithms))
         across.addWidget(list_card)
         across.addWidget(self._form_card())
@@ -208,7 +209,7 @@ class TrainingWorkbench(PageFrame):
         self.summary.setText(" ".join(sentence(part) for part in (spec.summary, spec.paper) if part))
         while (item := self._form_place.takeAt(0)) is not None:
             if (widget := item.widget()) is not None:
-                widget.setParent(None)
+                widget.hide()
         if algorithm not in self._forms:
             form = ParameterForm(spec.params)
             form.changed.connect(self._edited)
@@ -369,6 +370,7 @@ class RunPanel(QWidget):
         self._redraw.setInterval(_REDRAW_MS)
         self._redraw.timeout.connect(self._draw_curves)
         session.jobs.changed.connect(self._show_queue)
+        theme().changed.connect(self._draw_curves)
         session.data_changed.connect(self._show)
         self._show()
 
@@ -600,8 +602,6 @@ def _loss_name(name: str, count: int) -> str:
 
 def _legend(entries: Sequence[tuple[str, int]]) -> str:
     """Return names with a dash in the colour of their series; -1 is the muted colour of what went before."""
-    from recsys_desktop.gui.theme import theme
-
     parts = []
     for name, place in entries:
         colour = theme().colours.muted if place < 0 else theme().series(place).name()

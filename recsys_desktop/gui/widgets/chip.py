@@ -90,11 +90,12 @@ class Chip(QAbstractButton):
         parts = []
         if self._label:
             parts.append((self._label, "muted", small))
-        value = self._value + (" \u25be" if self._arrow else "")
-        if value:
-            parts.append((value, "text", strong))
+        if self._value:
+            parts.append((self._value, "text", strong))
         if self._suffix:
             parts.append((self._suffix, "muted", small))
+        if self._arrow:
+            parts.append(("\u25be", "text", strong))
         return parts
 
     def _natural_width(self) -> int:

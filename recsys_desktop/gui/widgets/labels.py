@@ -126,6 +126,16 @@ class Tag(QLabel):
         self.setProperty("tag", tone.value)
         self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
 
+    def limit(self, width: int) -> None:
+        """Let the tag be at most this wide; the whole text is then in its tooltip."""
+        text = self.text()
+        room = width - 16
+        shown = self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, room)
+        if shown != text:
+            self.setText(shown)
+            self.setToolTip(text)
+            self.setAccessibleName(text)
+
     def set_tag(self, text: str, tone: Tone) -> None:
         """Say something else."""
         self.setText(text)

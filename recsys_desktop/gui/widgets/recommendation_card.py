@@ -15,6 +15,10 @@ from recsys_desktop.gui.widgets.bar import Bar
 from recsys_desktop.gui.widgets.buttons import IconButton, Stars
 from recsys_desktop.gui.widgets.labels import ElidedLabel, Paragraph, Tag, Tone, restyle, text_label
 
+CARD_HEIGHT = 102
+_REASON_HEIGHT = 38
+_CHIP_WIDTH = 150
+
 
 @dataclass(frozen=True, slots=True)
 class RecommendationView:
@@ -57,11 +61,12 @@ class RecommendationCard(QFrame):
         self.setProperty("recommendation", "true")
         self.setProperty("selected", "false")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Maximum)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setFixedHeight(CARD_HEIGHT)
         self.setAccessibleName(f"{view.rank}. {view.title}")
         self.setAccessibleDescription(view.reason)
         layout = QHBoxLayout(self)
-        layout.setContentsMargins(14, 10, 13, 10)
+        layout.setContentsMargins(14, 9, 13, 7)
         layout.setSpacing(6)
         rank = text_label(str(view.rank), "muted")
         rank.setFixedWidth(20)
@@ -76,14 +81,13 @@ class RecommendationCard(QFrame):
         grid.addWidget(ElidedLabel(view.attributes, "muted"), 1, 0)
         grid.addLayout(self._certainty(), 0, 1, 2, 1)
         grid.addLayout(self._foot(), 2, 0, 1, 2)
-        grid.setRowMinimumHeight(2, 26)
         layout.addLayout(grid, 1)
 
     def _certainty(self) -> QVBoxLayout:
         box = QVBoxLayout()
         box.setSpacing(6)
         confidence = self.view.confidence
-        known = text_label(formats.percent(confidence) if confidence is not None else formats.DASH, "strong")
+        known = text_label(formats.DASH if confidence is None else formats.confidence(confidence), "strong")
         known.setAlignment(Qt.AlignmentFlag.AlignRight)
         known.setToolTip(
             "How often recommendations scored like this one were chosen in held-out data"
@@ -104,9 +108,14 @@ class RecommendationCard(QFrame):
         reason = Paragraph()
         reason.set_html(emphasised(self.view.reason, self.view.reason_names))
         reason.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        reason.setFixedHeight(_REASON_HEIGHT)
+        reason.setAlignment(Qt.AlignmentFlag.AlignVCenter)
         foot.addWidget(reason, 1)
         for text in self.view.chips:
-            foot.addWidget(Tag(text, Tone.ACCENT))
+            tag = Tag(text, Tone.ACCENT)
+            tag.ensurePolished()
+            tag.limit(_CHIP_WIDTH)
+            foot.addWidget(tag)
         if self.view.rating_scale is not None:
             self.stars = Stars(self.view.rating_scale)
             self.stars.rated.connect(self.rated)

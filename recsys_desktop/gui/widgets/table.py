@@ -216,8 +216,6 @@ class TableModel(QAbstractTableModel):
             return None
         column = self.columns[section]
         if role == Qt.ItemDataRole.DisplayRole:
-            if column.key == self.sort_key:
-                return ("\u25be " if self.descending else "\u25b4 ") + column.title
             return column.title
         if role == Qt.ItemDataRole.ToolTipRole:
             return column.help or None
@@ -324,6 +322,44 @@ class CellDelegate(QStyledItemDelegate):
         return QSize(max(width + 2 * _CELL_PADDING + 2, column.minimum_width), TABLE_ROW_HEIGHT)
 
 
+class TableHeader(QHeaderView):
+    """Paints the titles of the columns; the triangle of the sorted one stands in the padding, so that nothing moves."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(Qt.Orientation.Horizontal, parent)
+        self.setHighlightSections(False)
+        self.setSectionsClickable(True)
+        self.setFixedHeight(TABLE_ROW_HEIGHT)
+        self.setMinimumSectionSize(24)
+
+    @staticmethod
+    def width_of(column: Column) -> int:
+        """The width that a title needs."""
+        text = QFontMetrics(interface_font(12, QFont.Weight.DemiBold)).horizontalAdvance(column.title)
+        return text + 2 * _CELL_PADDING + (2 if column.right else 12)
+
+    def paintSection(self, painter: QPainter, rectangle: QRect, section: int) -> None:  # noqa: N802 - Qt's name
+        model = self.model()
+        painter.save()
+        painter.setPen(theme().colour("border"))
+        painter.drawLine(rectangle.bottomLeft(), rectangle.bottomRight())
+        if isinstance(model, TableModel) and section < len(model.columns):
+            column = model.columns[section]
+            painter.setFont(interface_font(12, QFont.Weight.DemiBold))
+            painter.setPen(theme().colour("muted"))
+            area = rectangle.adjusted(_CELL_PADDING, 0, -_CELL_PADDING, 0)
+            side = Qt.AlignmentFlag.AlignRight if column.right else Qt.AlignmentFlag.AlignLeft
+            metrics = painter.fontMetrics()
+            title = metrics.elidedText(column.title, Qt.TextElideMode.ElideRight, area.width() + 1)
+            painter.drawText(area, int(side | Qt.AlignmentFlag.AlignVCenter), title)
+            if column.key == model.sort_key:
+                width = metrics.horizontalAdvance(title)
+                left = area.right() - width - 10 if column.right else area.left() + width + 3
+                mark = "\u25be" if model.descending else "\u25b4"
+                painter.drawText(QRect(left, area.top(), 12, area.height()), int(Qt.AlignmentFlag.AlignVCenter), mark)
+        painter.restore()
+
+
 class DataTable(QTableView):
     """A table over columns of values.
 
@@ -355,11 +391,8 @@ class DataTable(QTableView):
         vertical.hide()
         vertical.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         vertical.setDefaultSectionSize(TABLE_ROW_HEIGHT)
-        header = self.horizontalHeader()
-        header.setHighlightSections(False)
-        header.setSectionsClickable(True)
-        header.setFixedHeight(TABLE_ROW_HEIGHT)
-        header.setMinimumSectionSize(24)
+        header = TableHeader(self)
+        self.setHorizontalHeader(header)
         header.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         header.customContextMenuRequested.connect(self._open_column_menu)
         header.sectionClicked.connect(self._header_clicked)
@@ -390,18 +423,14 @@ class DataTable(QTableView):
 
     def _fit_columns(self) -> None:
         header = self.horizontalHeader()
-        font = interface_font(12, QFont.Weight.DemiBold)
-        metrics = QFontMetrics(font)
         for place, column in enumerate(self.table_model.columns):
             self.setColumnHidden(place, column.hidden)
             if column.stretch:
                 header.setSectionResizeMode(place, QHeaderView.ResizeMode.Stretch)
                 continue
             header.setSectionResizeMode(place, QHeaderView.ResizeMode.Interactive)
-            title = metrics.horizontalAdvance("\u25be " + column.title) + 2 * _CELL_PADDING
-            header.resizeSection(
-                place, min(column.maximum_width, max(title, self.sizeHintForColumn(place), column.minimum_width))
-            )
+            wanted = max(TableHeader.width_of(column), self.sizeHintForColumn(place), column.minimum_width)
+            header.resizeSection(place, min(column.maximum_width, wanted))
 
     def _span_messages(self) -> None:
         self.clearSpans()
