@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 DONE, FAILED, MISUSE = 0, 1, 2
 SAFE_MODE_VARIABLE = "RECSYS_DESKTOP_SAFE_MODE"
@@ -73,7 +73,7 @@ def _run_command(arguments: list[str]) -> int:
     # Without any handler logging would print warnings and tracebacks on stderr, where one clear message belongs.
     logging.getLogger().addHandler(logging.NullHandler())
     # Newer releases of typer carry a click of their own, so its base class is found through typer.
-    usage_error = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
+    usage_error: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
     def failed(code: int, text: str, kind: str) -> int:
         logger.debug("Failed", exc_info=True)

@@ -107,8 +107,8 @@ def import_files(
         name,
         items or (),
         users or (),
-        pairs(role or (), "--role"),
-        pairs(layout or (), "--layout"),
+        roles=pairs(role or (), "--role"),
+        options=pairs(layout or (), "--layout"),
         cleaning=pairs(clean or (), "--clean"),
         problems=problems,
     )

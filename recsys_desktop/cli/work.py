@@ -73,7 +73,7 @@ class _Bar:
         """Show how far it is."""
         bar = self._started()
         if bar is not None and self._task is not None:
-            bar.update(self._task, completed=fraction, **({"description": text} if text else {}))
+            bar.update(self._task, completed=fraction, description=text or None)
 
     def log(self, entries: list[LogEntry]) -> None:
         """Show the latest figures."""

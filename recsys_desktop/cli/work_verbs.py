@@ -185,9 +185,7 @@ def _evaluate(settings: Settings, request: EvaluateRequest) -> Comparison:
 
 def show_comparison(output: Output, comparison: Comparison) -> None:
     """The comparison table for people, best first; the figures that do not fit on a line are in the files."""
-    present = [
-        column for column in comparison.metrics if any(column.id in row.figures for row in comparison.rows)
-    ]
+    present = [column for column in comparison.metrics if any(column.id in row.figures for row in comparison.rows)]
     columns = [column for column in present if column.id in _SHOWN_METRICS] or present[:6]
     order = sorted(comparison.rows, key=lambda row: _place(row, comparison))
     settings = comparison.settings

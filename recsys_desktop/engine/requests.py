@@ -74,9 +74,10 @@ class TrainRequest(PlainData):
 class EvaluateRequest(PlainData):
     """Compare algorithms on one split: either `data` (with `split`) or files `train` and `test` (and `valid`).
 
-    split: id of a splitter, the first one where None; split_params: its parameters. items, users: side tables for files. params: algorithm id ->
-    parameters. k: length of the lists judged. out: a folder for the report; the workspace's `reports/` where None.
-    lists: also write recommendations/A.csv and predictions/A.csv. metrics: ids to compute, all where empty.
+    split: id of a splitter, the first one where None; split_params: its parameters. items, users: side tables for
+    files. params: algorithm id -> parameters. k: length of the lists judged. out: a folder for the report; the
+    workspace's `reports/` where None. lists: also write recommendations/A.csv and predictions/A.csv. metrics: ids to
+    compute, all where empty.
     """
 
     algorithms: Sequence[str]

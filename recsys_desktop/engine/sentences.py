@@ -28,6 +28,7 @@ WORDINGS = {
     "because-general": "It does well with everybody: {labels}{share}.",
     "because-learnt": "{algorithm} places it here from all that it learnt of your choices; no single one decides it.",
     "nothing-speaks-for-it": "{algorithm} places it here, but nothing in your history speaks for it in particular.",
+    "more-speaks-against-it": "More in your history speaks against it than for it, {labels} most.",
     "because-popular": "{count} people chose it. Popularity answers because {reason}.",
     "counterfactual": "Without {removed}, {instead} would have this place.",
 }
@@ -78,9 +79,13 @@ def sentence(
 ) -> Phrase:
     """The sentence of an explanation: the kind of part that speaks most for the item, and its largest parts.
 
-    A general part (a bias) is named only where nothing else speaks for the item.
+    A general part (a bias) is named only where nothing else speaks for the item. Where the parts weigh against the
+    item, the sentence says so.
     """
     positive = [part for part in parts if part.value > 0]
+    negative = sorted((part for part in parts if part.value < 0), key=lambda part: part.value)
+    if negative and sum(part.value for part in parts) < 0:
+        return phrase("more-speaks-against-it", labels=[part.label for part in negative[:_SHOWN]])
     if not positive:
         return phrase("nothing-speaks-for-it" if parts else "because-learnt", algorithm=algorithm)
     sums: dict[str, float] = {}

@@ -220,7 +220,8 @@ class ServedModel:
         self._leave_out(work, query, exclude_seen, allowed)
         best = top_k(work, n)
         items, listed_scores = best.items, best.scores
-        own: Bool = np.asarray(items >= 0)
+        own = np.ones_like(items, dtype=np.bool_)
+        own[items < 0] = False
         short = np.flatnonzero(~own[:, -1]) if n else np.zeros(0, dtype=np.int64)
         reasons = [""] * len(query)
         if len(short):

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.engine import toys
 
 from recsys_desktop.engine import Engine, ImportRequest
+from tests.engine import toys
 
 USERS, ITEMS, GROUPS = 60, 24, 3
 

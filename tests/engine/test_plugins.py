@@ -7,12 +7,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from tests.engine import toys
 
 from recsys_desktop.api import API_VERSION, MetricSpec, hookimpl
 from recsys_desktop.engine import Engine, PluginInfo, Registry, UnknownName
+from tests.engine import toys
 
-GOOD = f"""
+GOOD = """
 from recsys_desktop.api import hookimpl
 from tests.engine import toys
 
@@ -126,7 +126,9 @@ def test_the_first_to_bring_an_id_keeps_it() -> None:
 
 
 def test_a_plugin_cannot_take_the_id_of_a_built_in_metric() -> None:
-    plugin = SimpleNamespace(recsys_desktop_metrics=hookimpl(lambda: [MetricSpec("ndcg", "Mine", "", lambda lists: lists)]))
+    plugin = SimpleNamespace(
+        recsys_desktop_metrics=hookimpl(lambda: [MetricSpec("ndcg", "Mine", "", lambda lists: lists)])
+    )
     registry = discover(Path("/nonexistent"), extra={"metrics": plugin})
     assert registry.metrics["ndcg"].name == "NDCG"
     assert "'ndcg' is taken" in info(registry, "metrics").error

@@ -81,9 +81,7 @@ def test_an_algorithm_that_answers_in_the_wrong_shape_is_never_saved(engine: Eng
 
 def test_an_algorithm_in_epochs_is_stopped_early_and_refitted_for_the_best_number(engine: Engine) -> None:
     entries = []
-    record = engine.train(
-        TrainRequest("toy-epochs", "toy", {"epochs": 6, "best": 3}), EngineRun(on_log=entries.extend)
-    )
+    record = engine.train(TrainRequest("toy-epochs", "toy", {"epochs": 6, "best": 3}), EngineRun(on_log=entries.extend))
     model = engine.model("toy-epochs").model
     assert record.metrics["epochs"] == 3
     assert model.epochs_trained_ == 3  # type: ignore[attr-defined]
@@ -153,9 +151,8 @@ def test_a_workspace_that_is_only_read_trains_nothing(engine: Engine) -> None:
 def test_an_observer_is_told_of_runs_and_its_failure_costs_nothing(engine: Engine, tmp_path) -> None:
     from types import SimpleNamespace
 
-    from tests.engine import toys
-
     from recsys_desktop.api import hookimpl
+    from tests.engine import toys
 
     told = []
 

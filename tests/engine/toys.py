@@ -1,4 +1,4 @@
-"""Tiny algorithms that tests train in milliseconds, written as a plugin would write them; some are broken on purpose."""
+"""Tiny algorithms, written as a plugin would write them, that train in milliseconds; some are broken on purpose."""
 
 from __future__ import annotations
 
@@ -143,7 +143,9 @@ class ToySilent(ToyTogether):
 
 
 MEAN = _toy(
-    "mean", Capabilities(Serves.EVERYONE, ranks=False, predicts_ratings=True, uses_ratings=True), needs=Needs(ratings=True)
+    "mean",
+    Capabilities(Serves.EVERYONE, ranks=False, predicts_ratings=True, uses_ratings=True),
+    needs=Needs(ratings=True),
 )
 
 

@@ -1,0 +1,167 @@
+"""Explanations add up, say no more than the model knows, and what-ifs are verified by re-scoring."""
+
+from __future__ import annotations
+
+import pytest
+
+from recsys_desktop.engine import Engine, ExplainRequest, RecommendRequest, TrainRequest, UnknownName
+from recsys_desktop.engine.results import ExplanationPart
+from recsys_desktop.engine.sentences import WORDINGS, phrase, sentence
+
+
+@pytest.fixture
+def trained(engine: Engine) -> Engine:
+    for algorithm in ("toy-together", "toy-silent", "toy-mean", "toy-popular"):
+        engine.train(TrainRequest(algorithm, "toy"))
+    return engine
+
+
+def first_item(engine: Engine, model: str, user: str = "00") -> str:
+    return engine.recommend(RecommendRequest(model, user)).items[0].item
+
+
+def test_the_parts_of_an_exact_explanation_add_up_to_the_score(trained: Engine) -> None:
+    item = first_item(trained, "toy-together")
+    view = trained.explain(ExplainRequest("toy-together", item, "00"))
+    assert view.exact and view.faithful_to_removal
+    assert view.base + sum(part.value for part in view.parts) + view.residual == pytest.approx(view.score, rel=1e-6)
+    assert abs(view.residual) < 1e-6
+    history = {entry.item: entry for entry in trained.history("toy", "00")}
+    assert {part.item for part in view.parts} <= set(history)
+    assert all(part.rating == history[part.item].rating for part in view.parts if part.item)
+    magnitudes = [abs(part.value) for part in view.parts]
+    assert magnitudes == sorted(magnitudes, reverse=True)
+
+
+def test_measured_effects_of_a_linear_model_equal_its_own_contributions(trained: Engine) -> None:
+    """The silent toy scores like the other one times a constant, so leaving entries out must find the same shares."""
+    item = first_item(trained, "toy-silent")
+    own = trained.explain(ExplainRequest("toy-together", item, "00"))
+    measured = trained.explain(ExplainRequest("toy-silent", item, "00"))
+    assert not measured.exact and "measured" in measured.method
+    assert measured.residual == pytest.approx(0, abs=1e-4)
+    shares = {part.item: part.value / own.score for part in own.parts}
+    for part in measured.parts:
+        assert part.value / measured.score == pytest.approx(shares[part.item], rel=1e-4)
+
+
+def test_the_measured_explanation_of_a_list_agrees_with_that_of_one_item(trained: Engine) -> None:
+    answer = trained.recommend(RecommendRequest("toy-silent", "00", n=3, explain=True))
+    for item in answer.items:
+        single = trained.explain(ExplainRequest("toy-silent", item.item, "00"))
+        assert item.explanation is not None
+        assert item.explanation.parts == single.parts
+    without = trained.recommend(RecommendRequest("toy-silent", "00", n=3))
+    assert all(item.explanation is None and item.sentence.text for item in without.items)
+
+
+def test_a_model_that_ignores_the_history_does_not_blame_it(trained: Engine) -> None:
+    view = trained.explain(ExplainRequest("toy-popular", first_item(trained, "toy-popular"), "00"))
+    assert view.parts == ()
+    assert view.method.startswith("none")
+    assert view.sentence.key == "because-learnt"
+
+
+def test_the_counterfactual_is_what_re_scoring_gives(trained: Engine) -> None:
+    checked = 0
+    for user in ("00", "01", "05", "010", "030"):
+        item = first_item(trained, "toy-together", user)
+        view = trained.explain(ExplainRequest("toy-together", item, user))
+        if view.counterfactual is None:
+            continue
+        what_if = view.counterfactual
+        assert what_if.verified and what_if.instead != item
+        left = [
+            (entry.item, entry.rating, entry.timestamp)
+            for entry in trained.history("toy", user)
+            if entry.item not in what_if.removed
+        ]
+        again = trained.recommend(RecommendRequest("toy-together", history=left, n=24))
+        listed = [entry.item for entry in again.items if entry.item not in what_if.removed]
+        assert listed[0] == what_if.instead
+        fewer = what_if.removed[:-1]
+        if fewer:
+            kept = [
+                (entry.item, entry.rating, entry.timestamp)
+                for entry in trained.history("toy", user)
+                if entry.item not in fewer
+            ]
+            partly = trained.recommend(RecommendRequest("toy-together", history=kept, n=24))
+            assert next(entry.item for entry in partly.items if entry.item not in fewer) == item
+        checked += 1
+    assert checked >= 3
+
+
+def test_what_the_model_cannot_score_is_explained_by_who_answers(trained: Engine) -> None:
+    view = trained.explain(ExplainRequest("toy-together", "000", history=[]))
+    assert view.served_by == "popularity" and view.sentence.key == "because-popular"
+    assert "no score" in view.sentence.text
+    assert view.confidence is None
+
+
+def test_an_unknown_item_is_refused(trained: Engine) -> None:
+    with pytest.raises(UnknownName, match="item 'nothing'"):
+        trained.explain(ExplainRequest("toy-together", "nothing", "00"))
+
+
+def test_rating_blind_models_speak_of_choices_and_rating_aware_ones_of_ratings(trained: Engine) -> None:
+    blind = trained.explain(ExplainRequest("toy-together", first_item(trained, "toy-together"), "00"))
+    assert blind.sentence.key == "because-chosen"
+    assert "you chose Title" in blind.sentence.text and "rated" not in blind.sentence.text
+    parts = [
+        ExplanationPart("Heat", 0.4, "history", "1", 4.5),
+        ExplanationPart("Alien", 0.3, "history", "2", 5.0),
+        ExplanationPart("Dune", 0.1, "history", "3", 3.0),
+    ]
+    aware = sentence(parts, 1.0, algorithm="X", exact=True, rating_aware=True)
+    assert aware.text == "Because you rated Heat 4.5 and Alien 5 (70% of its score)."
+    assert (
+        sentence(parts, 1.0, algorithm="X", exact=False, rating_aware=False).text == "Because you chose Heat and Alien."
+    )
+
+
+@pytest.mark.parametrize("wording", WORDINGS.values())
+def test_no_wording_claims_a_feeling(wording: str) -> None:
+    assert not any(word in wording.lower() for word in ("love", "like it", "enjoy", "hate"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("feature", "It matches what you chose: Comedy and Drama."),
+        ("neighbour", "People whose choices are like yours chose it: Comedy and Drama."),
+        ("factor", "It fits the taste that X found in your choices: Comedy and Drama."),
+        ("model", "Comedy and Drama speak for it."),
+        ("bias", "It does well with everybody: Comedy and Drama."),
+    ],
+)
+def test_each_kind_of_part_has_its_wording(kind: str, expected: str) -> None:
+    parts = [ExplanationPart("Comedy", 0.2, kind), ExplanationPart("Drama", 0.1, kind)]
+    assert sentence(parts, 1.0, algorithm="X", exact=False, rating_aware=True).text == expected
+
+
+def test_what_speaks_against_an_item_is_not_sold_as_a_reason_for_it() -> None:
+    parts = [ExplanationPart("Heat", -0.4, "history", "1"), ExplanationPart("Alien", 0.3, "history", "2")]
+    words = sentence(parts, -0.1, algorithm="X", exact=True, rating_aware=False)
+    assert words.key == "more-speaks-against-it" and "Heat" in words.text and "Alien" not in words.text
+
+
+def test_a_personal_reason_goes_before_a_general_one() -> None:
+    parts = [ExplanationPart("item bias", 3.0, "bias"), ExplanationPart("Heat", 0.3, "history", "1", 4.0)]
+    assert sentence(parts, 3.3, algorithm="X", exact=True, rating_aware=True).key == "because-rated"
+
+
+def test_a_sentence_keeps_its_values_apart_from_its_language() -> None:
+    words = phrase("because-chosen", items=[{"item": "1", "title": "Heat", "rating": None}], share=0.5)
+    assert words.key == "because-chosen" and words.values["share"] == 0.5
+    assert words.text == "Because you chose Heat (50% of its score)."
+
+
+def test_every_recommendation_has_a_sentence_chips_and_who_served_it(trained: Engine) -> None:
+    for model in ("toy-together", "toy-silent", "toy-mean", "toy-popular"):
+        for item in trained.recommend(RecommendRequest(model, "00", n=24)).items:
+            assert item.sentence.text and item.served_by
+    answer = trained.recommend(RecommendRequest("toy-together", "00", n=1))
+    assert any("Group0: " in chip for chip in answer.items[0].chips)
+    group = [entry for entry in trained.history("toy", "00") if int(entry.item) % 3 == 0]
+    assert any(chip == f"Group0: {len(group)} of your 8" for chip in answer.items[0].chips)
