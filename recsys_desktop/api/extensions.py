@@ -64,11 +64,16 @@ class ReaderSpec:
 
 
 class Split(NamedTuple):
-    """Parts of one Dataset over one vocabulary; `validation` may be None."""
+    """Parts of one Dataset over one vocabulary; `validation` may be None.
+
+    history: what test users did that a model may see when it is asked for them, and never when it is fitted (strong
+    generalisation), or None.
+    """
 
     train: Dataset
     validation: Dataset | None
     test: Dataset
+    history: Dataset | None = None
 
 
 @dataclass(frozen=True)

@@ -63,8 +63,12 @@ class HeldOutUsersParams(Params):
     """How many people are set aside, with all that they did."""
 
     test_share: float = param(0.1, gt=0, lt=1, label="Test people", help="Share of the people that judge a model.")
-    validation_share: float = param(
-        0.0, ge=0, lt=1, label="Validation people", help="Share of the people that validate; 0 for none."
+    history_share: float = param(
+        0.8,
+        ge=0,
+        lt=1,
+        label="History share",
+        help="Share of what they did that a model sees when it is asked for them; the rest is to be found.",
     )
 
 
@@ -164,16 +168,22 @@ def split_fold(dataset: Dataset, params: Params, seed: int) -> Split:
 
 
 def split_held_out_users(dataset: Dataset, params: Params, seed: int) -> Split:
-    """People with all that they did: a model is tested on people it has never seen (strong generalisation)."""
+    """People that a model has never seen: part of what they did is their history, the rest is to be found.
+
+    Strong generalisation: Liang et al., Variational Autoencoders for Collaborative Filtering, WWW 2018, section 4.
+    """
     assert isinstance(params, HeldOutUsersParams)
     people = np.flatnonzero(dataset.user_counts > 0)
-    n_test, n_validation = _sizes(len(people), params.test_share, params.validation_share, "people")
-    order = np.random.default_rng(seed).permutation(people)
-    part = np.zeros(dataset.n_users, dtype=np.int8)
-    part[order[:n_test]] = 2
-    part[order[n_test : n_test + n_validation]] = 1
-    rows = part[dataset.users]
-    return _parts(dataset, np.flatnonzero(rows == 2), np.flatnonzero(rows == 1), params.validation_share > 0)
+    n_test, _ = _sizes(len(people), params.test_share, 0.0, "people")
+    generator = np.random.default_rng(seed)
+    held_out = np.zeros(dataset.n_users, dtype=np.bool_)
+    held_out[generator.permutation(people)[:n_test]] = True
+    rows = held_out[dataset.users]
+    train, rest = dataset.subset(~rows), dataset.subset(rows)
+    if params.history_share == 0:
+        return Split(train, None, rest)
+    test, history = rest.hold_out(params.history_share, generator)
+    return Split(train, None, test, history)
 
 
 def _check_shares(test: float, validation: float) -> None:
@@ -223,7 +233,9 @@ def describe_split(split: Split) -> tuple[str, ...]:
         )
     new_users = int(((test.user_counts > 0) & (train.user_counts == 0)).sum())
     testers = int((test.user_counts > 0).sum())
-    if new_users:
+    if new_users and split.history is not None:
+        found.append(f"{new_users:,} test users are not in train: models that need to know a person fall back.")
+    elif new_users:
         found.append(f"{new_users:,} of {testers:,} test users are not in train: a fallback answers for most models.")
     new_items = int((train.item_counts[test.items] == 0).sum())
     if new_items:
@@ -306,7 +318,7 @@ SPLITTERS: tuple[SplitterSpec, ...] = (
     SplitterSpec(
         "strong-generalisation",
         "Held-out people",
-        "Sets aside people with all that they did: how well does a model serve somebody it has never seen?",
+        "Sets aside people: given part of what they did, how well does a model serve somebody it has never seen?",
         HeldOutUsersParams,
         split_held_out_users,
     ),

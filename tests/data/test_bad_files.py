@@ -15,8 +15,8 @@ from recsys_desktop.api import InvalidParameter, Role, RunContext
 from recsys_desktop.data import (
     CleaningOptions,
     DataFileError,
-    ReadOptions,
     ReadingStopped,
+    ReadOptions,
     build_dataset,
     inspect_files,
     load_parts,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,7 @@ def test_blocks_hold_whole_records_on_the_right_lines(tmp_path_factory, rows, bl
     assert b"".join(block.data for block in blocks).decode() == text
     found = np.concatenate([record_lines(block, Dialect()) for block in blocks]) if blocks else []
     assert list(found) == lines_by_csv_module(text)
-    assert all(before.fraction <= after.fraction for before, after in zip(blocks, blocks[1:], strict=False))
+    assert all(before.fraction <= after.fraction for before, after in pairwise(blocks))
 
 
 def test_quotes_in_the_middle_of_a_field_open_nothing() -> None:

@@ -309,7 +309,8 @@ class TestOptionalCleaning:
     def test_category_names_are_merged_on_request(self, write) -> None:
         items = write(
             "i.csv",
-            "item,title,category,tags\n1,A,Data  Science,sql|SQL\n2,B,data science,SQL\n3,C,Data Science,x\n4,D,Data Science,\n",
+            "item,title,category,tags\n1,A,Data  Science,sql|SQL\n2,B,data science,SQL\n"
+            "3,C,Data Science,x\n4,D,Data Science,\n",
         )
         plain, _ = build_dataset(BuildRequest.of([], items=items))
         assert len(plain.item_features.columns["category"].categories) == 3  # type: ignore[union-attr]

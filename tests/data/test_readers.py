@@ -19,7 +19,6 @@ from recsys_desktop.data import FileKind, ReadOptions, build_dataset, inspect_fi
 from recsys_desktop.data.opening import open_file
 from recsys_desktop.data.readers.built_in import BUILT_IN_READERS
 from recsys_desktop.data.request import BuildRequest, FileSource
-from recsys_desktop.data.side_tables import read_side_table
 
 U_ITEM = (
     "1|Toy Story (1995)|01-Jan-1995||http://us.imdb.com/M/title-exact?Toy%20Story%20(1995)"
