@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from recsys_desktop.api import AlgorithmSpec, Capabilities, Family, Needs, Params, Serves, TuningRange, hookimpl, param
 
@@ -40,6 +41,46 @@ class BiasParams(Params):
     )
 
 
+class RecentPopularityParams(PopularityParams):
+    """Parameters of time-decayed popularity."""
+
+    half_life: float = param(
+        90.0,
+        help="After this time an interaction counts half; lower follows fashion faster.",
+        unit="days",
+        gt=0,
+        le=100_000,
+        tune=TuningRange(3, 1000, log=True),
+    )
+
+
+class NoParams(Params):
+    """An algorithm that leaves nothing to choose."""
+
+
+class MeanParams(Params):
+    """Parameters of a mean rating."""
+
+    caution: float = param(
+        3.0,
+        help="How many ratings at the overall mean are mixed in; raise it to trust few ratings less.",
+        unit="ratings",
+        ge=0,
+        le=1e6,
+        tune=TuningRange(0, 30),
+    )
+
+
+RANDOM = AlgorithmSpec(
+    id="random",
+    name="Random",
+    family=Family.BASELINE,
+    summary="A different shuffled list for every history: what no insight at all achieves.",
+    implementation="recsys_baselines.random_order:RandomOrder",
+    params=NoParams,
+    capabilities=Capabilities(serves=Serves.HISTORY, explains=True, additive=True, randomised=True),
+)
+
 POPULARITY = AlgorithmSpec(
     id="popularity",
     name="Popularity",
@@ -48,6 +89,56 @@ POPULARITY = AlgorithmSpec(
     implementation="recsys_baselines.popularity:Popularity",
     params=PopularityParams,
     capabilities=Capabilities(serves=Serves.EVERYONE, explains=True, additive=True, updates_live=True),
+)
+
+RECENT_POPULARITY = AlgorithmSpec(
+    id="recent-popularity",
+    name="Recent popularity",
+    family=Family.BASELINE,
+    summary="What most people chose lately: the floor where fashions change.",
+    implementation="recsys_baselines.popularity:RecentPopularity",
+    params=RecentPopularityParams,
+    capabilities=Capabilities(
+        serves=Serves.EVERYONE, uses_timestamps=True, explains=True, additive=True, updates_live=True
+    ),
+    needs=Needs(timestamps=True),
+)
+
+_MEAN = Capabilities(
+    serves=Serves.EVERYONE, predicts_ratings=True, uses_ratings=True, explains=True, additive=True, updates_live=True
+)
+
+GLOBAL_MEAN = AlgorithmSpec(
+    id="global-mean",
+    name="Overall mean",
+    family=Family.BASELINE,
+    summary="Predicts the mean of all ratings for everything: what knowing nothing of person and item achieves.",
+    implementation="recsys_baselines.means:GlobalMean",
+    params=NoParams,
+    capabilities=replace(_MEAN, ranks=False),
+    needs=Needs(ratings=True),
+)
+
+USER_MEAN = AlgorithmSpec(
+    id="user-mean",
+    name="User mean",
+    family=Family.BASELINE,
+    summary="Predicts the person's own mean rating for everything.",
+    implementation="recsys_baselines.means:UserMean",
+    params=MeanParams,
+    capabilities=replace(_MEAN, serves=Serves.HISTORY, ranks=False),
+    needs=Needs(ratings=True),
+)
+
+ITEM_MEAN = AlgorithmSpec(
+    id="item-mean",
+    name="Item mean",
+    family=Family.BASELINE,
+    summary="Predicts an item's mean rating for everybody.",
+    implementation="recsys_baselines.means:ItemMean",
+    params=MeanParams,
+    capabilities=_MEAN,
+    needs=Needs(ratings=True),
 )
 
 BIAS = AlgorithmSpec(
@@ -73,4 +164,4 @@ BIAS = AlgorithmSpec(
 @hookimpl
 def recsys_desktop_algorithms() -> Sequence[AlgorithmSpec]:
     """The algorithms of this package."""
-    return (POPULARITY, BIAS)
+    return (RANDOM, POPULARITY, RECENT_POPULARITY, GLOBAL_MEAN, USER_MEAN, ITEM_MEAN, BIAS)

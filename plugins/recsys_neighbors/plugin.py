@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from recsys_desktop.api import AlgorithmSpec, Capabilities, Family, Params, Serves, TuningRange, hookimpl, param
+from recsys_desktop.api import AlgorithmSpec, Capabilities, Family, Needs, Params, Serves, TuningRange, hookimpl, param
+
+Similarity = Literal["pearson-baseline", "pearson", "adjusted-cosine", "cosine"]
 
 
 class ItemKnnParams(Params):
@@ -52,6 +54,107 @@ class ItemKnnParams(Params):
     )
 
 
+class UserKnnParams(Params):
+    """Parameters of user-based collaborative filtering for ranking."""
+
+    neighbours: int = param(
+        50,
+        help="How many of the most similar people may speak; more is smoother and more popular, fewer more personal.",
+        ge=1,
+        le=10_000,
+        tune=TuningRange(10, 300, log=True),
+    )
+    weighting: Literal["tf-idf", "none"] = param(
+        "none",
+        help="How much an item in common counts: 'tf-idf' counts rare items more.",
+        tune=TuningRange(choices=("tf-idf", "none")),
+    )
+    asymmetry: float = param(
+        0.5,
+        help="How similarity is normalised: 0.5 is the cosine; lower favours people with short histories.",
+        ge=0,
+        le=1,
+        tune=TuningRange(0.2, 0.7),
+    )
+    shrinkage: float = param(
+        0.0,
+        help="Raise it to trust similarities that rest on few items less; added to the denominator.",
+        ge=0,
+        le=1e6,
+        tune=TuningRange(0, 100),
+    )
+    min_rating: float | None = param(
+        None,
+        help="Leave out interactions rated lower than this; empty counts every interaction alike.",
+        ge=-1e6,
+        le=1e6,
+        advanced=True,
+    )
+
+
+class RatingParams(Params):
+    """Parameters that both neighbourhood predictions of ratings share."""
+
+    neighbours: int = param(
+        40,
+        help="How many of the nearest neighbours may speak for a prediction; more is smoother.",
+        ge=1,
+        le=10_000,
+        tune=TuningRange(10, 100, log=True),
+    )
+    similarity: Similarity = param(
+        "pearson-baseline",
+        help="What is compared: ratings less the bias model, less common means, less the person's mean, or as given.",
+        tune=TuningRange(choices=("pearson-baseline", "pearson", "adjusted-cosine", "cosine")),
+    )
+    shrinkage: float = param(
+        200.0,
+        help="Raise it to trust similarities that rest on few common ratings less.",
+        unit="ratings",
+        ge=0,
+        le=1e6,
+        tune=TuningRange(20, 500, log=True),
+    )
+    caution: float = param(
+        0.3,
+        help="Raise it to stay closer to the bias model where neighbours are few or hardly similar.",
+        ge=0,
+        le=1e3,
+        tune=TuningRange(0, 1),
+    )
+    significance: int = param(
+        1,
+        help="Similarities that rest on fewer common ratings than this are scaled down in proportion; 1 turns it off.",
+        unit="ratings",
+        ge=1,
+        le=10_000,
+        advanced=True,
+    )
+    least_similarity: float = param(
+        0.0,
+        help="Neighbours less similar than this do not speak: a threshold beside the number.",
+        ge=0,
+        le=1,
+        advanced=True,
+    )
+
+
+class ItemKnnRatingParams(RatingParams):
+    """Parameters of item-based collaborative filtering for rating prediction."""
+
+    candidates: int = param(
+        400,
+        help="How many of its most similar items are kept for each item; more takes memory and helps short histories.",
+        ge=1,
+        le=100_000,
+        advanced=True,
+    )
+
+
+class UserKnnRatingParams(RatingParams):
+    """Parameters of user-based collaborative filtering for rating prediction."""
+
+
 ITEM_KNN = AlgorithmSpec(
     id="item-knn",
     name="Item-based CF",
@@ -70,7 +173,61 @@ ITEM_KNN = AlgorithmSpec(
 )
 
 
+USER_KNN = AlgorithmSpec(
+    id="user-knn",
+    name="User-based CF",
+    family=Family.NEIGHBOURS,
+    summary="Recommends what the most similar people chose; the classic, best where people are many and items few.",
+    implementation="recsys_neighbors.user_knn:UserKnn",
+    params=UserKnnParams,
+    capabilities=Capabilities(serves=Serves.HISTORY, explains=True, additive=True),
+    paper=(
+        "Sarwar et al., Analysis of Recommendation Algorithms for E-Commerce, EC 2000, "
+        "https://doi.org/10.1145/352871.352887"
+    ),
+)
+
+ITEM_KNN_RATING = AlgorithmSpec(
+    id="item-knn-rating",
+    name="Item-based CF, ratings",
+    family=Family.NEIGHBOURS,
+    summary="Predicts a rating from the person's own ratings of similar items; a strong and readable predictor.",
+    implementation="recsys_neighbors.item_knn_rating:ItemKnnRating",
+    params=ItemKnnRatingParams,
+    capabilities=Capabilities(
+        serves=Serves.HISTORY,
+        predicts_ratings=True,
+        uses_ratings=True,
+        explains=True,
+        additive=True,
+        similar_items=True,
+    ),
+    needs=Needs(ratings=True),
+    paper=(
+        "Koren, Factor in the Neighbors, TKDD 4(1), 2010, sections 2.1-2.2, https://doi.org/10.1145/1644873.1644874; "
+        "adjusted cosine: Sarwar et al., WWW 2001, https://doi.org/10.1145/371920.372071"
+    ),
+)
+
+USER_KNN_RATING = AlgorithmSpec(
+    id="user-knn-rating",
+    name="User-based CF, ratings",
+    family=Family.NEIGHBOURS,
+    summary="Predicts a rating from those of people with similar taste who rated the item.",
+    implementation="recsys_neighbors.user_knn_rating:UserKnnRating",
+    params=UserKnnRatingParams,
+    capabilities=Capabilities(
+        serves=Serves.HISTORY, predicts_ratings=True, uses_ratings=True, explains=True, additive=True
+    ),
+    needs=Needs(ratings=True),
+    paper=(
+        "Herlocker et al., An Algorithmic Framework for Performing Collaborative Filtering, SIGIR 1999, "
+        "https://doi.org/10.1145/312624.312682"
+    ),
+)
+
+
 @hookimpl
 def recsys_desktop_algorithms() -> Sequence[AlgorithmSpec]:
     """The algorithms of this package."""
-    return (ITEM_KNN,)
+    return (ITEM_KNN, USER_KNN, ITEM_KNN_RATING, USER_KNN_RATING)

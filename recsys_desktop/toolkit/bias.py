@@ -11,6 +11,7 @@ import numpy.typing as npt
 from recsys_desktop.api import Dataset, Query, RunContext
 from recsys_desktop.api.dataset import Float32, Int32, Int64
 from recsys_desktop.toolkit.parallel import announce_compilation
+from recsys_desktop.toolkit.products import SparseRows
 
 _MAX_SWEEPS = 50
 _TOLERANCE = 1e-4
@@ -32,15 +33,11 @@ class Biases(NamedTuple):
     item_regularisation: float
 
     def of_histories(self, query: Query) -> Float32:
-        """The bias of each person from their history alone: float32 (n,), 0 where there is none.
+        """The bias of each person from their history alone: float32 (n,), 0 where it holds no rating.
 
         For the users of `fit_biases` with the histories they had there, these are `users`.
-
-        Raises
-        ------
-        InvalidData: the query has no ratings.
         """
-        rated = query.matrix(len(self.items), "rating")
+        rated = rated_histories(query, len(self.items))
         lengths = np.diff(rated.indptr)
         owner = np.repeat(np.arange(len(query)), lengths)
         deviation = rated.data.astype(np.float64) - self.mean - self.items[rated.indices]
@@ -57,6 +54,13 @@ class Biases(NamedTuple):
         of_items = self.items if items is None else self.items[items]
         together: Float32 = np.add.outer(of_people + np.float32(self.mean), of_items)
         return together
+
+
+def rated_histories(query: Query, n_items: int) -> SparseRows:
+    """The histories with their ratings, (n, n_items); empty where the query is of items alone."""
+    if query.ratings is None:
+        return SparseRows(np.zeros(len(query) + 1, np.int64), np.empty(0, np.int32), np.empty(0, np.float32))
+    return SparseRows.of(query.matrix(n_items, "rating"))
 
 
 def fit_biases(

@@ -59,6 +59,15 @@ class SparseRows(NamedTuple):
         indptr = np.concatenate(([0], np.cumsum(kept)))[self.indptr]
         return SparseRows(indptr, moved[kept], self.data[kept])
 
+    def renumbered(self, codes: Int32, n_rows: int) -> SparseRows:
+        """A square part put back in its place: row and column r become row and column codes[r] of n_rows.
+
+        codes: int32, ascending.
+        """
+        indptr = np.zeros(n_rows + 1, dtype=np.int64)
+        indptr[codes + 1] = np.diff(self.indptr)
+        return SparseRows(np.cumsum(indptr), codes[self.indices], self.data)
+
     def take(self, rows: Int32) -> SparseRows:
         """These rows, in this order."""
         lengths = self.indptr[rows + 1] - self.indptr[rows]

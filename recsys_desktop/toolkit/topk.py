@@ -1,7 +1,8 @@
-"""Top-K selection: of dense scores, and of sparse similarities while they are being computed."""
+"""Top-K selection of sparse similarities while they are being computed."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numba
@@ -14,85 +15,6 @@ from recsys_desktop.toolkit.products import SparseRows
 
 _BLOCK = 64
 _LAST_COLUMN = 2**32 - 1
-
-
-def top_k(scores: Float32, k: int) -> tuple[Int32, Float32]:
-    """The k best columns of each row, best first: int32 (n, k) and float32 (n, k).
-
-    scores: float32 (n, m); NaN is never chosen. Ties go to the lower column. Short rows end in -1 and NaN.
-    """
-    columns = np.full((len(scores), k), -1, dtype=np.int32)
-    values = np.full((len(scores), k), np.nan, dtype=np.float32)
-    _top_k_rows(np.ascontiguousarray(scores, dtype=np.float32), columns, values)
-    return columns, values
-
-
-@numba.njit(cache=True, nogil=True)
-def _before(value: float, column: int, other_value: float, other_column: int) -> bool:
-    """Whether one candidate comes before another: the larger value, then the lower column."""
-    return value > other_value or (value == other_value and column < other_column)
-
-
-@numba.njit(cache=True, nogil=True)
-def _offer(values: Any, columns: Any, size: int, value: float, column: int) -> int:
-    """Keep a candidate in a heap of at most len(values) whose root comes last; returns the new size."""
-    if size < len(values):
-        at = size
-        size += 1
-        while at > 0:
-            above = (at - 1) // 2
-            if not _before(values[above], columns[above], value, column):
-                break
-            values[at], columns[at] = values[above], columns[above]
-            at = above
-    else:
-        if not _before(value, column, values[0], columns[0]):
-            return size
-        at = 0
-        while True:
-            below = 2 * at + 1
-            if below >= size:
-                break
-            if below + 1 < size and _before(values[below], columns[below], values[below + 1], columns[below + 1]):
-                below += 1
-            if not _before(value, column, values[below], columns[below]):
-                break
-            values[at], columns[at] = values[below], columns[below]
-            at = below
-    values[at], columns[at] = value, column
-    return size
-
-
-@numba.njit(cache=True, nogil=True)
-def _drain(values: Any, columns: Any, size: int) -> None:
-    """Turn a heap of `_offer` into a list, best first."""
-    while size > 1:
-        size -= 1
-        last_value, last_column = values[size], columns[size]
-        values[size], columns[size] = values[0], columns[0]
-        at = 0
-        while True:
-            below = 2 * at + 1
-            if below >= size:
-                break
-            if below + 1 < size and _before(values[below], columns[below], values[below + 1], columns[below + 1]):
-                below += 1
-            if not _before(last_value, last_column, values[below], columns[below]):
-                break
-            values[at], columns[at] = values[below], columns[below]
-            at = below
-        values[at], columns[at] = last_value, last_column
-
-
-@numba.njit(cache=True, nogil=True)
-def _top_k_rows(scores: Any, columns: Any, values: Any) -> None:
-    for row in range(len(scores)):
-        size = 0
-        for column in range(scores.shape[1]):
-            value = scores[row, column]
-            if not np.isnan(value):
-                size = _offer(values[row], columns[row], size, value, column)
-        _drain(values[row], columns[row], size)
 
 
 def top_k_similarities(
@@ -124,21 +46,39 @@ def top_k_similarities(
     -------
     SparseRows (n, n), at most k entries a row, in no order of use (`transposed` orders them).
     """
-    n = left.n_rows
+
+    def rows(columns: Int32, values: Float32, sizes: Int64, begin: int) -> None:
+        _similarity_rows(*left, *right, left_scale, right_scale, np.float32(shrinkage), columns, values, sizes, begin)
+
+    announce_compilation(run, _similarity_rows)
+    return collect_rows(rows, left.n_rows, k, run, text)
+
+
+def collect_rows(
+    rows: Callable[[Int32, Float32, Int64, int], object], n: int, k: int, run: RunContext, text: str
+) -> SparseRows:
+    """Call a kernel for blocks of n rows, on the run's threads, and put their selections together.
+
+    rows: called with columns int32 (m, k), values float32 (m, k), sizes int64 (m,) to fill, and the first of m rows.
+    k: how many a row keeps at most. text: what the run's progress says.
+
+    Raises
+    ------
+    CannotFit: the run was asked to stop before the first rows. Later the rows not yet reached are left empty.
+    """
     k = min(k, max(n - 1, 1))
     found: dict[int, tuple[Int64, Int32, Float32]] = {}
 
-    def rows(begin: int, end: int) -> None:
+    def block(begin: int, end: int) -> None:
         columns = np.empty((end - begin, k), dtype=np.int32)
         values = np.empty((end - begin, k), dtype=np.float32)
         sizes = np.zeros(end - begin, dtype=np.int64)
-        _similarity_rows(*left, *right, left_scale, right_scale, np.float32(shrinkage), columns, values, sizes, begin)
+        rows(columns, values, sizes, begin)
         present = np.arange(k) < sizes[:, None]
         found[begin] = sizes, columns[present], values[present]
 
-    announce_compilation(run, _similarity_rows)
     in_blocks(
-        rows,
+        block,
         n,
         _BLOCK,
         run.threads,
@@ -156,6 +96,27 @@ def top_k_similarities(
         np.concatenate([columns for _, columns, _ in in_order] or [np.empty(0, dtype=np.int32)]),
         np.concatenate([values for _, _, values in in_order] or [np.empty(0, dtype=np.float32)]),
     )
+
+
+@numba.njit(cache=True, nogil=True)
+def select_largest(candidates: Any, candidate_values: Any, count: int, keys: Any, columns: Any, values: Any) -> int:
+    """Write the len(columns) largest of `count` candidates into columns and values, in no order; returns how many.
+
+    candidates: int32, all different. candidate_values: float32, positive. Ties go to the lower candidate.
+    keys: uint64, room for `count` numbers. Called from other kernels.
+    """
+    # A positive float32 and a column in one whole number, which orders by value and then by lower column.
+    bits = candidate_values.view(np.uint32)
+    for at in range(count):
+        keys[at] = (np.uint64(bits[at]) << np.uint64(32)) | np.uint64(_LAST_COLUMN - candidates[at])
+    kept = min(count, len(columns))
+    if kept < count:
+        _largest_first(keys, count, kept)
+    bits_out = values.view(np.uint32)
+    for at in range(kept):
+        bits_out[at] = keys[at] >> np.uint64(32)
+        columns[at] = _LAST_COLUMN - np.int64(keys[at] & np.uint64(_LAST_COLUMN))
+    return kept
 
 
 @numba.njit(cache=True, nogil=True)
@@ -203,10 +164,8 @@ def _similarity_rows(
     width = len(right_scale)
     sums = np.zeros(width, dtype=np.float32)
     touched = np.empty(width, dtype=np.int32)
-    # A positive float32 and a column in one whole number, which orders by value and then by lower column.
+    similarities = np.empty(width, dtype=np.float32)
     keys = np.empty(width, dtype=np.uint64)
-    value_of = np.empty(1, dtype=np.float32)
-    bits_of = value_of.view(np.uint32)
     for place in range(len(sizes)):
         row = begin + place
         count = 0
@@ -220,17 +179,9 @@ def _similarity_rows(
                 sums[column] += weight * right_data[other]
         size = 0
         for column in touched[:count]:
-            value = sums[column] / (left_scale[row] * right_scale[column] + shrinkage)
-            sums[column] = 0
             if column != row:
-                value_of[0] = value
-                keys[size] = (np.uint64(bits_of[0]) << np.uint64(32)) | np.uint64(_LAST_COLUMN - column)
+                similarities[size] = sums[column] / (left_scale[row] * right_scale[column] + shrinkage)
+                touched[size] = column
                 size += 1
-        kept = min(size, values.shape[1])
-        if kept < size:
-            _largest_first(keys, size, kept)
-        for at in range(kept):
-            bits_of[0] = keys[at] >> np.uint64(32)
-            values[place, at] = value_of[0]
-            columns[place, at] = _LAST_COLUMN - np.int64(keys[at] & np.uint64(_LAST_COLUMN))
-        sizes[place] = kept
+            sums[column] = 0
+        sizes[place] = select_largest(touched, similarities, size, keys, columns[place], values[place])

@@ -1,0 +1,153 @@
+"""How far two rows of ratings agree over the columns that both have: cosine and correlation, shrunk by support."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+
+from recsys_desktop.api import RunContext
+from recsys_desktop.api.dataset import Float32, Int32, Int64
+from recsys_desktop.toolkit.bias import Biases
+from recsys_desktop.toolkit.parallel import announce_compilation
+from recsys_desktop.toolkit.products import SparseRows
+from recsys_desktop.toolkit.topk import collect_rows, select_largest
+from recsys_neighbors.plugin import Similarity
+
+SUMS = 6
+_ALMOST_NOTHING = 1e-6
+
+
+class Rule(NamedTuple):
+    """How a similarity is made from sums over common columns.
+
+    take_off_means: subtract the two means over their common columns first (Pearson). shrinkage: λ multiplies by
+    (n - 1) / (n - 1 + λ), n the number of common columns (Koren 2010, equation 3). significance: s multiplies by
+    min(n, s) / s (Herlocker et al. 1999). least: similarities below it count as none.
+    """
+
+    take_off_means: bool
+    shrinkage: float
+    significance: int
+    least: float
+
+
+def deviations(similarity: Similarity, by_user: SparseRows, biases: Biases, of_people: Float32) -> Float32:
+    """What is compared instead of the ratings themselves: float32, one for each entry of `by_user`.
+
+    "pearson-baseline": the rating less mean, user and item bias (Koren 2010, equation 2). "adjusted-cosine": less the
+    user's mean rating (Sarwar et al. 2001). "pearson": less the overall mean; the means over common columns are taken
+    off later. "cosine": the rating.
+    """
+    if similarity == "cosine":
+        return by_user.data
+    lengths = np.diff(by_user.indptr)
+    if similarity == "pearson":
+        return by_user.data - np.float32(biases.mean)
+    if similarity == "adjusted-cosine":
+        owner = np.repeat(np.arange(by_user.n_rows), lengths)
+        sums = np.bincount(owner, weights=by_user.data, minlength=by_user.n_rows)
+        means = (sums / np.maximum(lengths, 1)).astype(np.float32)
+        return by_user.data - np.repeat(means, lengths)
+    return residuals(by_user, biases, of_people)
+
+
+def residuals(by_user: SparseRows, biases: Biases, of_people: Float32) -> Float32:
+    """Ratings less mean, user bias and item bias: float32, one for each entry of `by_user`."""
+    people = np.repeat(of_people, np.diff(by_user.indptr))
+    return by_user.data - np.float32(biases.mean) - people - biases.items[by_user.indices]
+
+
+def most_similar(
+    rows: SparseRows,
+    columns: SparseRows,
+    k: int,
+    rule: Rule,
+    run: RunContext,
+    text: str,
+) -> SparseRows:
+    """The k largest positive similarities of each row to the others, over common columns, from sums of moments.
+
+    rows: (n, m), deviations. columns: its transpose (m, n).
+
+    Returns
+    -------
+    SparseRows (n, n), at most k entries a row, in no order. Raises as `collect_rows`.
+    """
+    announce_compilation(run, _most_similar_rows)
+
+    def block(neighbours: Int32, values: Float32, sizes: Int64, begin: int) -> None:
+        _most_similar_rows(rows, columns, rule, neighbours, values, sizes, begin)
+
+    return collect_rows(block, rows.n_rows, k, run, text)
+
+
+@numba.njit(cache=True, nogil=True)
+def agreement(sums: Any, rule: Any) -> Any:
+    """The similarity of two rows x and y, 0 where it is undefined, not positive, or below the rule's least.
+
+    sums: count, Σxy, Σx², Σy², Σx, Σy over the common columns. Called from other kernels.
+    """
+    count, product, left, right = sums[0], sums[1], sums[2], sums[3]
+    if rule.take_off_means:
+        product -= sums[4] * sums[5] / count
+        left -= sums[4] * sums[4] / count
+        right -= sums[5] * sums[5] / count
+    if left <= _ALMOST_NOTHING or right <= _ALMOST_NOTHING or product <= 0:
+        return 0.0
+    similarity = min(product / np.sqrt(left * right), 1.0)
+    if rule.shrinkage > 0:
+        similarity *= (count - 1) / (count - 1 + rule.shrinkage)
+    if count < rule.significance:
+        similarity *= count / rule.significance
+    return similarity if similarity >= rule.least else 0.0
+
+
+@numba.njit(cache=True, nogil=True)
+def add_common(indices: Any, data: Any, columns: Any, sums: Any, touched: Any) -> int:
+    """Add the sums of `agreement` between one row and all rows that share a column with it.
+
+    indices, data: the row. columns: SparseRows, the matrix by columns. sums: float32 (n, 6), all 0, to fill. touched:
+    int32 (n,), to fill with the rows met. Returns how many were met. Called from other kernels.
+    """
+    count = 0
+    for at in range(len(indices)):
+        column, x = indices[at], data[at]
+        for other in range(columns.indptr[column], columns.indptr[column + 1]):
+            row, y = columns.indices[other], columns.data[other]
+            cell = sums[row]
+            if cell[0] == 0:
+                touched[count] = row
+                count += 1
+            cell[0] += 1
+            cell[1] += x * y
+            cell[2] += x * x
+            cell[3] += y * y
+            cell[4] += x
+            cell[5] += y
+    return count
+
+
+@numba.njit(cache=True, nogil=True)
+def _most_similar_rows(
+    rows: Any, columns: Any, rule: Any, neighbours: Any, values: Any, sizes: Any, begin: int
+) -> None:
+    n = len(rows.indptr) - 1
+    sums = np.zeros((n, SUMS), dtype=np.float32)
+    touched = np.empty(n, dtype=np.int32)
+    similarities = np.empty(n, dtype=np.float32)
+    keys = np.empty(n, dtype=np.uint64)
+    for place in range(len(sizes)):
+        row = begin + place
+        here = slice(rows.indptr[row], rows.indptr[row + 1])
+        count = add_common(rows.indices[here], rows.data[here], columns, sums, touched)
+        size = 0
+        for other in touched[:count]:
+            similarity = agreement(sums[other], rule)
+            if other != row and similarity > 0:
+                similarities[size] = similarity
+                touched[size] = other
+                size += 1
+            sums[other] = 0
+        sizes[place] = select_largest(touched, similarities, size, keys, neighbours[place], values[place])

@@ -1,0 +1,174 @@
+"""User-based collaborative filtering for ranking."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from recsys_desktop.api import (
+    Contribution,
+    Dataset,
+    DataShape,
+    Explanation,
+    Forecast,
+    Query,
+    Recommender,
+    RunContext,
+    Source,
+)
+from recsys_desktop.api.dataset import Float32, Int32
+from recsys_desktop.toolkit.products import SparseRows
+from recsys_desktop.toolkit.topk import select_largest
+from recsys_neighbors.plugin import USER_KNN
+
+
+class _Rule(NamedTuple):
+    """How similarities are normalised, and how many neighbours speak."""
+
+    asymmetry: float
+    shrinkage: float
+    neighbours: int
+
+
+class UserKnn(Recommender):
+    """User-based CF (Sarwar et al. 2000): the score of j is the sum of the similarities of the neighbours who have it.
+
+    With w_i the weight of item i (1, or log(1 + n_users / n_i) under "tf-idf") and |v|² = Σ_{i in v} w_i² for the items
+    of a person v, the similarity of a person with history h to v is
+
+        Σ_{i in h and v} w_i² / (|h|^(2α) |v|^(2(1-α)) + shrinkage)
+
+    and the `neighbours` most similar people speak. Those who have nothing beyond the history cannot add to it and take
+    no place; nor does the person's own training part when the history is a piece of it (a what-if copy). An item that
+    no neighbour has scores NaN: the model has no opinion on it, and the engine's fallback completes the list. People
+    are compared when somebody asks, so that a stranger is served like anybody else.
+
+    Fitted: `interactions_` CSR float32 (n_users, n_items), 1 where counted; `weights_` float32 (n_items,), w_i².
+    """
+
+    spec = USER_KNN
+
+    interactions_: Any
+    weights_: Float32
+
+    def estimate(self, shape: DataShape) -> Forecast:
+        """The interactions by user; they are compared when somebody asks."""
+        memory = 30 * shape.n_interactions + 40 * (shape.n_users + shape.n_items)
+        return Forecast(int(memory) + 2_000_000, 0.02 + shape.n_interactions / 3e7, cheaper="popularity")
+
+    def _fit(self, train: Dataset, run: RunContext) -> None:
+        self.interactions_ = train.matrix("one", self.params.min_rating)
+        counts = np.bincount(self.interactions_.indices, minlength=train.n_items)
+        if self.params.weighting == "tf-idf":
+            self.weights_ = (np.log1p(train.n_users / np.maximum(counts, 1)) ** 2).astype(np.float32)
+        else:
+            self.weights_ = np.ones(train.n_items, dtype=np.float32)
+
+    @property
+    def _rule(self) -> _Rule:
+        return _Rule(float(self.params.asymmetry), float(self.params.shrinkage), int(self.params.neighbours))
+
+    @property
+    def _people(self) -> tuple[SparseRows, SparseRows]:
+        """The interactions by user and by item."""
+        if "_both_ways" not in vars(self):
+            by_user = SparseRows.of(self.interactions_)
+            self._both_ways = by_user, by_user.transposed(self.n_items)
+        return self._both_ways
+
+    def _history(self, query: Query) -> SparseRows:
+        return SparseRows.of(query.matrix(self.n_items, "one", self.params.min_rating))
+
+    def _nearest(self, query: Query) -> tuple[Int32, Float32]:
+        """Codes int32 (n, neighbours), -1 where there are fewer, and similarities float32 of the same shape."""
+        by_user, by_item = self._people
+        shape = (len(query), min(self.params.neighbours, max(by_user.n_rows, 1)))
+        codes, similarities = np.full(shape, -1, dtype=np.int32), np.zeros(shape, dtype=np.float32)
+        _nearest(self._history(query), query.users, by_user, by_item, self.weights_, self._rule, codes, similarities)
+        return codes, similarities
+
+    def _score(self, query: Query, items: Int32 | None) -> npt.NDArray[Any]:
+        scores = np.full((len(query), self.n_items), np.nan, dtype=np.float32)
+        _add_up(*self._nearest(query), self._people[0], scores)
+        return scores if items is None else scores[:, items]
+
+    def _explain(self, query: Query, items: Int32, scores: Float32) -> list[Explanation]:
+        codes, similarities = self._nearest(query)
+        present = codes[0] >= 0
+        neighbours, values = codes[0][present], similarities[0][present]
+        have = self.interactions_[neighbours][:, items].toarray() > 0
+        return [
+            Explanation.of(
+                int(item),
+                float(score),
+                [
+                    Contribution(Source.NEIGHBOUR, float(value), int(neighbour))
+                    for neighbour, value in zip(neighbours[who], values[who], strict=True)
+                ],
+                additive=True,
+                faithful_to_removal=False,
+                method=f"user-based: {who.sum()} of the {present.sum()} most similar people have it",
+            )
+            for item, score, who in zip(items, scores, have.T, strict=True)
+        ]
+
+
+@numba.njit(cache=True, nogil=True)
+def _nearest(
+    history: Any, codes: Any, by_user: Any, by_item: Any, weights: Any, rule: Any, chosen: Any, similarities: Any
+) -> None:
+    n_users = len(by_user.indptr) - 1
+    norms = np.zeros(n_users, dtype=np.float32)
+    for user in range(n_users):
+        for at in range(by_user.indptr[user], by_user.indptr[user + 1]):
+            norms[user] += weights[by_user.indices[at]]
+    common = np.zeros(n_users, dtype=np.float32)
+    counts = np.zeros(n_users, dtype=np.int32)
+    touched = np.empty(n_users, dtype=np.int32)
+    values = np.empty(n_users, dtype=np.float32)
+    keys = np.empty(n_users, dtype=np.uint64)
+    for person in range(len(codes)):
+        met = 0
+        norm = np.float32(0)
+        length = history.indptr[person + 1] - history.indptr[person]
+        for at in range(history.indptr[person], history.indptr[person + 1]):
+            item = history.indices[at]
+            norm += weights[item]
+            for other in range(by_item.indptr[item], by_item.indptr[item + 1]):
+                user = by_item.indices[other]
+                if counts[user] == 0:
+                    touched[met] = user
+                    met += 1
+                counts[user] += 1
+                common[user] += weights[item]
+        size = 0
+        for user in touched[:met]:
+            beyond = counts[user] < by_user.indptr[user + 1] - by_user.indptr[user]
+            themself = user == codes[person] and counts[user] == length
+            if beyond and not themself:
+                scale = norm**rule.asymmetry * norms[user] ** (1 - rule.asymmetry)
+                values[size] = common[user] / (scale + rule.shrinkage)
+                touched[size] = user
+                size += 1
+            counts[user] = 0
+            common[user] = 0
+        select_largest(touched, values, size, keys, chosen[person], similarities[person])
+
+
+@numba.njit(cache=True, nogil=True)
+def _add_up(chosen: Any, similarities: Any, by_user: Any, scores: Any) -> None:
+    for person in range(len(chosen)):
+        row = scores[person]
+        for place in range(chosen.shape[1]):
+            user = chosen[person, place]
+            if user < 0:
+                break
+            for at in range(by_user.indptr[user], by_user.indptr[user + 1]):
+                item = by_user.indices[at]
+                if np.isnan(row[item]):
+                    row[item] = similarities[person, place]
+                else:
+                    row[item] += similarities[person, place]

@@ -1,0 +1,157 @@
+"""User-based collaborative filtering for rating prediction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+
+from recsys_desktop.api import Dataset, DataShape, Forecast, Query, RunContext, Source
+from recsys_desktop.api.dataset import Float32
+from recsys_desktop.toolkit.products import SparseRows
+from recsys_desktop.toolkit.topk import select_largest
+from recsys_neighbors.agreement import SUMS, add_common, agreement, deviations, residuals
+from recsys_neighbors.neighbourhood_rating import NeighbourhoodRating, Neighbours, Requests, weighted_deviation
+from recsys_neighbors.plugin import USER_KNN_RATING
+
+
+class UserKnnRating(NeighbourhoodRating):
+    """User-based CF for ratings (Herlocker et al. 1999): neighbours are people of similar taste who rated the item.
+
+    Similarities of people are taken over the items that both rated, from deviations (see `deviations`), when they are
+    asked for: a stranger is compared like anybody else. A prediction weighs the deviations, on the item, of the
+    `neighbours` most similar people who rated it. When the history asked about is a piece of the person's own training
+    part (a what-if copy), they are no neighbour for the items it lacks: those would be answered from their own ratings.
+
+    Fitted: `biases_`; `ratings_` CSR float32 (n_users, n_items).
+    """
+
+    spec = USER_KNN_RATING
+    method = "ratings of people with similar taste"
+    source = Source.NEIGHBOUR
+
+    ratings_: Any
+
+    def estimate(self, shape: DataShape) -> Forecast:
+        """The ratings by user; they are compared when somebody asks."""
+        memory = 45 * shape.n_interactions + 100 * (shape.n_users + shape.n_items)
+        return Forecast(int(memory) + 4_000_000, 0.1 + shape.n_interactions / 1e7, cheaper="bias")
+
+    def _fit(self, train: Dataset, run: RunContext) -> None:
+        self._fit_biases(train, run)
+        self.ratings_ = train.matrix("rating")
+
+    @property
+    def _by_item(self) -> tuple[SparseRows, SparseRows]:
+        """By item, who rated it: with what is compared, and with the deviations from the biases."""
+        if "_columns" not in vars(self):
+            by_user, biases = SparseRows.of(self.ratings_), self.biases
+            compared = by_user._replace(data=deviations(self.params.similarity, by_user, biases, biases.users))
+            told = by_user._replace(data=residuals(by_user, biases, biases.users))
+            self._columns = compared.transposed(self.n_items), told.transposed(self.n_items)
+        return self._columns
+
+    def _compared(self, query: Query) -> SparseRows:
+        history = self._rated(query)
+        biases = self.biases
+        return history._replace(data=deviations(self.params.similarity, history, biases, biases.of_histories(query)))
+
+    def _deviations(self, query: Query, requests: Requests) -> Float32:
+        compared, told = self._by_item
+        out = np.empty(len(requests.items), dtype=np.float32)
+        _user_deviations(
+            self._compared(query),
+            query.users,
+            compared,
+            told,
+            requests,
+            self.ratings_.shape[0],
+            self.rule,
+            self.params.neighbours,
+            float(self.params.caution),
+            out,
+        )
+        return out
+
+    def _neighbours(self, query: Query, item: int) -> Neighbours:
+        compared, told = self._by_item
+        history = self._compared(query)
+        similarities = np.zeros(self.ratings_.shape[0], dtype=np.float32)
+        themself = _user_similarities(history, query.users, compared, self.rule, similarities)
+        here = slice(told.indptr[item], told.indptr[item + 1])
+        raters, deviation = told.indices[here], told.data[here]
+        weights = similarities[raters]
+        present = weights > 0
+        if item not in history.indices:
+            present &= raters != themself
+        raters, weights, deviation = raters[present], weights[present], deviation[present]
+        nearest = np.lexsort((raters, -weights))[: self.params.neighbours]
+        return Neighbours(raters[nearest], weights[nearest], deviation[nearest])
+
+
+@numba.njit(cache=True, nogil=True)
+def _is_piece(history: Any, person: int, code: int, sums: Any) -> bool:
+    """Whether the history is a piece of what the user of that code rated; sums: as `add_common` leaves them."""
+    length = history.indptr[person + 1] - history.indptr[person]
+    return 0 <= code < len(sums) and sums[code, 0] == length
+
+
+@numba.njit(cache=True, nogil=True)
+def _user_similarities(history: Any, codes: Any, compared: Any, rule: Any, similarities: Any) -> int:
+    """Fill the similarities of one person to all users; returns their own code where `_is_piece`, else -1."""
+    sums = np.zeros((len(similarities), SUMS), dtype=np.float32)
+    touched = np.empty(len(similarities), dtype=np.int32)
+    for user in touched[: add_common(history.indices, history.data, compared, sums, touched)]:
+        similarities[user] = agreement(sums[user], rule)
+    return codes[0] if _is_piece(history, 0, codes[0], sums) else -1
+
+
+@numba.njit(cache=True, nogil=True)
+def _user_deviations(
+    history: Any,
+    codes: Any,
+    compared: Any,
+    told: Any,
+    requests: Any,
+    n_users: int,
+    rule: Any,
+    k: int,
+    caution: float,
+    out: Any,
+) -> None:
+    similarities = np.zeros(n_users, dtype=np.float32)
+    sums = np.zeros((n_users, SUMS), dtype=np.float32)
+    touched = np.empty(n_users, dtype=np.int32)
+    deviation = np.empty(n_users, dtype=np.float32)
+    candidates = np.empty(n_users, dtype=np.int32)
+    values = np.empty(n_users, dtype=np.float32)
+    keys = np.empty(n_users, dtype=np.uint64)
+    chosen = np.empty(k, dtype=np.int32)
+    weights = np.empty(k, dtype=np.float32)
+    chosen_deviations = np.empty(k, dtype=np.float32)
+    has = np.zeros(len(told.indptr) - 1, dtype=np.bool_)
+    for person in range(len(codes)):
+        here = slice(history.indptr[person], history.indptr[person + 1])
+        met = touched[: add_common(history.indices[here], history.data[here], compared, sums, touched)]
+        themself = codes[person] if _is_piece(history, person, codes[person], sums) else -1
+        for user in met:
+            similarities[user] = agreement(sums[user], rule)
+            sums[user] = 0
+        has[history.indices[here]] = True
+        for place in range(requests.indptr[person], requests.indptr[person + 1]):
+            item = requests.items[place]
+            count = 0
+            for at in range(told.indptr[item], told.indptr[item + 1]):
+                user = told.indices[at]
+                if similarities[user] > 0 and (has[item] or user != themself):
+                    candidates[count] = user
+                    values[count] = similarities[user]
+                    deviation[user] = told.data[at]
+                    count += 1
+            kept = select_largest(candidates, values, count, keys, chosen, weights)
+            for at in range(kept):
+                chosen_deviations[at] = deviation[chosen[at]]
+            out[place] = weighted_deviation(weights, chosen_deviations, kept, caution)
+        has[history.indices[here]] = False
+        similarities[met] = 0
