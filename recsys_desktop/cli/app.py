@@ -7,55 +7,21 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 DONE, FAILED, MISUSE = 0, 1, 2
-SAFE_MODE_VARIABLE = "RECSYS_DESKTOP_SAFE_MODE"
 
 logger = logging.getLogger(__name__)
 
 
 def run(argv: Sequence[str]) -> int:
-    """Carry out one command line (without the program's name) and return the exit code; without a verb, the window."""
-    arguments = list(argv)
-    window = _window_options(arguments)
-    if window is not None:
-        from recsys_desktop.gui.app import run_window
-
-        if window.safe_mode:
-            os.environ[SAFE_MODE_VARIABLE] = "1"
-        return run_window(window.workspace)
+    """Carry out one command line (without the program's name) and return the exit code."""
     try:
-        return _run_command(arguments)
+        return _run_command(list(argv))
     except BrokenPipeError:
         # Whoever read our output has left; a closed stdout must not raise again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
-
-
-class WindowOptions(NamedTuple):
-    """What a command line without a verb says."""
-
-    workspace: Path | None = None
-    safe_mode: bool = False
-
-
-def _window_options(arguments: Sequence[str]) -> WindowOptions | None:
-    """The options of a command line without a verb, or None where there is one (or something else)."""
-    found = WindowOptions()
-    rest = iter(arguments)
-    for argument in rest:
-        name, equals, value = argument.partition("=")
-        if name in ("--workspace", "-w"):
-            given = value if equals else next(rest, None)
-            if not given:
-                return None
-            found = found._replace(workspace=Path(given))
-        elif argument == "--safe-mode":
-            found = found._replace(safe_mode=True)
-        else:
-            return None
-    return found
 
 
 def _run_command(arguments: list[str]) -> int:
