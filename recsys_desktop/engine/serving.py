@@ -216,12 +216,11 @@ class ServedModel:
 
         scores, failure = self.score(query)
         work = np.array(scores, dtype=np.float32, order="C")
-        answered = ~np.isnan(work).all(axis=1)
+        answered = np.atleast_1d(~np.isnan(work).all(axis=1))
         self._leave_out(work, query, exclude_seen, allowed)
         best = top_k(work, n)
         items, listed_scores = best.items, best.scores
-        own = np.ones_like(items, dtype=np.bool_)
-        own[items < 0] = False
+        own: Bool = np.asarray(items >= 0)
         short = np.flatnonzero(~own[:, -1]) if n else np.zeros(0, dtype=np.int64)
         reasons = [""] * len(query)
         if len(short):
