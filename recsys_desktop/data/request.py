@@ -13,11 +13,19 @@ from recsys_desktop.api.roles import Role
 
 DEFAULT_EVENT_STRENGTHS = (
     "view=1",
+    "pv=1",
     "click=2",
     "like=3",
+    "fav=3",
     "cart=3",
+    "addtocart=3",
+    "add_to_cart=3",
     "enrol=4",
+    "enroll=4",
+    "buy=5",
     "purchase=5",
+    "transaction=5",
+    "complete=5",
 )
 
 DELIMITER_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", "::": "double colon", " ": "space"}
