@@ -43,7 +43,7 @@ def run_window(workspace_path: Path | None = None) -> int:
     application, window = create_window(workspace_path)
     before = sys.excepthook
     _show_unexpected_errors_in(window)
-    with main_thread_collects_garbage(window):
+    with main_thread_collects_garbage(window, lambda: not window.session.jobs.is_idle):
         window.show()
         code = application.exec()
     sys.excepthook = before

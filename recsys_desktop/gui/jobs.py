@@ -31,6 +31,8 @@ class Lane(Enum):
     """Importing, training and comparing: what takes a while and is shown in the status bar."""
     ANSWER = "answer"
     """Short questions of a page: a list, an explanation, the statistics of a data set."""
+    PREPARE = "prepare"
+    """What nobody waits for: bringing libraries into memory."""
 
 
 class JobState(Enum):

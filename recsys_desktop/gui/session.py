@@ -48,6 +48,7 @@ class Session(QObject):
         self._engine: Engine | None = None
         self._data: DatasetRecord | None = None
         self._model: ModelRecord | None = None
+        self._prepared = False
         self._command_sources: list[Callable[[], list[Command]]] = []
 
     # The engine
@@ -180,8 +181,23 @@ class Session(QObject):
     def open_data(self, record: DatasetRecord) -> None:
         """Make a data set the one that every page is about, and its newest active model the chosen one."""
         self._data = record
+        self._prepare()
         self.data_changed.emit()
         self.choose_model(self.newest_model())
+
+    def _prepare(self) -> None:
+        """Import the algorithms while the person looks at the data, so that training does not begin with a pause."""
+        if self._prepared:
+            return
+        self._prepared = True
+        registry = self.engine.registry
+
+        def prepare(_request: object, run: Any) -> None:
+            from recsys_desktop.gui.warm_up import load_algorithms
+
+            load_algorithms(registry, lambda: run.should_stop)
+
+        self.jobs.submit("Preparing the algorithms", prepare, lane=Lane.PREPARE)
 
     def close_data(self) -> None:
         """Open nothing."""

@@ -82,6 +82,7 @@ def table_columns(comparison: Comparison) -> tuple[list[Column], dict[int, Cell]
             ["as good as the best" if row.best else "" for row in rows],
             lambda text: Cell("", tag=text, tone=Tone.NEUTRAL) if text else "",
             sortable=False,
+            stretch=True,
         ),
     ]
     messages = {

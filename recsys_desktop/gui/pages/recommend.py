@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     )
     from recsys_desktop.workspace import ModelRecord
 
-_HISTORY_WIDTH = 214
+_HISTORY_WIDTH = 226
 _PANE_WIDTH = 352
 _HISTORY_SHOWN = 60
 _LIST_LENGTH = 10
@@ -230,12 +230,12 @@ class HistoryColumn(Card):
         holder.setProperty("plain", "true")
         holder.setFixedHeight(29)
         line = QHBoxLayout(holder)
-        line.setContentsMargins(0, 0, 0, 0)
-        line.setSpacing(4)
+        line.setContentsMargins(0, 0, 2, 0)
+        line.setSpacing(2)
         line.addWidget(ElidedLabel(entry.title), 1)
         if entry.rating is not None:
             line.addWidget(text_label(f"\u2605{formats.number(entry.rating)}", "muted"))
-        remove = IconButton("close", f"Take {entry.title} out", 11)
+        remove = IconButton("close", f"Take {entry.title} out", 10)
         remove.clicked.connect(lambda: self.removed.emit(entry.item))
         line.addWidget(remove)
         return holder

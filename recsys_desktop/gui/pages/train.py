@@ -342,6 +342,7 @@ class RunPanel(QWidget):
         self._specs: dict[Job, AlgorithmSpec] = {}
         self._before: list[Curve] = []
         self._before_name = ""
+        self._values_drawn = 0
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(10)
@@ -368,7 +369,7 @@ class RunPanel(QWidget):
         column.addWidget(self.queue_card)
         self._redraw = QTimer(self)
         self._redraw.setInterval(_REDRAW_MS)
-        self._redraw.timeout.connect(self._draw_curves)
+        self._redraw.timeout.connect(self._draw_new_values)
         session.jobs.changed.connect(self._show_queue)
         theme().changed.connect(self._draw_curves)
         session.data_changed.connect(self._show)
@@ -533,8 +534,13 @@ class RunPanel(QWidget):
             parts.append(f"{readable(str(validation['name']))} {formats.share(float(validation['value']), 3)}")
         return " \u00b7 ".join(parts)
 
+    def _draw_new_values(self) -> None:
+        if self.job is not None and len(self.job.values) != self._values_drawn:
+            self._draw_curves()
+
     def _draw_curves(self) -> None:
         job = self.job
+        self._values_drawn = len(job.values) if job is not None else 0
         if job is None:
             self.loss_empty.setText("The loss of the training run appears here, epoch by epoch.")
             self.validation_empty.setText("The figure on held-out data appears here.")
@@ -543,8 +549,10 @@ class RunPanel(QWidget):
         loss, validation = losses(found), validations(found)
         one_step = self._spec is not None and not self._spec.capabilities.trains_in_epochs
         nothing = "This algorithm is solved in one step: it has no curve." if one_step else ""
+        if job.state is JobState.FAILED:
+            nothing = sentence(str(job.error))
         self.loss_empty.setText("" if loss else nothing)
-        self.validation_empty.setText("" if validation else nothing)
+        self.validation_empty.setText("" if validation or job.state is JobState.FAILED else nothing)
         self.log_button.setVisible(bool(loss))
         self._draw_losses(loss)
         self._draw_validation(validation)

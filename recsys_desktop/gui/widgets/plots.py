@@ -137,14 +137,18 @@ class Plot(QWidget):
         view.getAxis("bottom").setTicks([list(x_ticks)])
         view.setXRange(*x_range, padding=0.0)
         view.setYRange(*y_range, padding=0.0)
-        for line in self._grid:
-            view.removeItem(line)
-        self._grid = []
-        for value, _ in y_ticks:
-            line = pyqtgraph.InfiniteLine(value, angle=0, pen=QPen(theme().colour("border"), 0))
-            line.setZValue(-10)
-            view.addItem(line, ignoreBounds=True)
-            self._grid.append(line)
+        while len(self._grid) > len(y_ticks):
+            view.removeItem(self._grid.pop())
+        pen = QPen(theme().colour("border"), 0)
+        for place, (value, _) in enumerate(y_ticks):
+            if place == len(self._grid):
+                line = pyqtgraph.InfiniteLine(value, angle=0, pen=pen)
+                line.setZValue(-10)
+                view.addItem(line, ignoreBounds=True)
+                self._grid.append(line)
+            elif self._grid[place].value() != value or self._grid[place].pen != pen:
+                self._grid[place].setPen(pen)
+                self._grid[place].setValue(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +179,8 @@ class LinePlot(Plot):
         super().__init__(name, parent)
         self._name_ends = name_ends
         self._lines: list[Line] = []
-        self._items: list[Any] = []
+        self._curves: list[Any] = []
+        self._markers: list[Any] = []
         self._logarithmic = False
         self._from_zero = from_zero
 
@@ -200,10 +205,6 @@ class LinePlot(Plot):
         self._schedule()
 
     def _draw(self) -> None:
-        pyqtgraph = _pyqtgraph()
-        for item in self._items:
-            self._view.removeItem(item)
-        self._items = []
         drawn = []
         for line in self._lines:
             keep = np.isfinite(line.y) & ((line.y > 0) | (not self._logarithmic))
@@ -211,23 +212,40 @@ class LinePlot(Plot):
         xs = np.concatenate([x for _, x, _ in drawn]) if drawn else np.zeros(0)
         ys = np.concatenate([y for _, _, y in drawn]) if drawn else np.zeros(0)
         self._frame_lines(xs, ys)
-        for line, x, y in drawn:
-            colour = line_colour(line.colour)
-            pen = QPen(colour, 0, Qt.PenStyle.DashLine if line.dashed else Qt.PenStyle.SolidLine)
-            curve = pyqtgraph.PlotDataItem(x, y, pen=pen)
-            self._view.addItem(curve)
-            curve.setDownsampling(auto=True, method="peak")
-            curve.setClipToView(True)
-            self._items.append(curve)
-            dots = [line.marked] if line.marked is not None else ([0] if len(x) == 1 else [])
-            for dot in dots:
-                if dot < len(line.x) and np.isfinite(line.y[dot]) and (line.y[dot] > 0 or not self._logarithmic):
-                    value = math.log10(line.y[dot]) if self._logarithmic else line.y[dot]
-                    marker = pyqtgraph.ScatterPlotItem(
-                        [line.x[dot]], [value], size=9, brush=colour, pen=QPen(theme().colour("surface"), 0)
-                    )
-                    self._view.addItem(marker)
-                    self._items.append(marker)
+        for item in (*self._markers, *self._curves[len(drawn) :]):
+            self._view.removeItem(item)
+        self._markers, self._curves = [], self._curves[: len(drawn)]
+        for place, (line, x, y) in enumerate(drawn):
+            pen = QPen(line_colour(line.colour), 0, Qt.PenStyle.DashLine if line.dashed else Qt.PenStyle.SolidLine)
+            if place == len(self._curves):
+                self._curves.append(self._new_curve())
+            self._curves[place].setData(x, y, pen=pen)
+            self._mark(line, len(x))
+
+    def _new_curve(self) -> Any:
+        curve = _pyqtgraph().PlotDataItem()
+        self._view.addItem(curve)
+        # Only after the item has been added do these two take effect.
+        curve.setDownsampling(auto=True, method="peak")
+        curve.setClipToView(True)
+        return curve
+
+    def _mark(self, line: Line, points: int) -> None:
+        """Draw a dot at the marked point, or at the only one, which a line would not show."""
+        dot = line.marked if line.marked is not None else 0 if points == 1 else None
+        if dot is None or dot >= len(line.x):
+            return
+        value = float(line.y[dot])
+        if math.isfinite(value) and (value > 0 or not self._logarithmic):
+            marker = _pyqtgraph().ScatterPlotItem(
+                [line.x[dot]],
+                [math.log10(value) if self._logarithmic else value],
+                size=9,
+                brush=line_colour(line.colour),
+                pen=QPen(theme().colour("surface"), 0),
+            )
+            self._view.addItem(marker)
+            self._markers.append(marker)
 
     def _frame_lines(self, xs: np.ndarray, ys: np.ndarray) -> None:
         if not len(xs):

@@ -17,7 +17,7 @@ from recsys_desktop.gui.widgets.labels import ElidedLabel, Paragraph, Tag, Tone,
 
 CARD_HEIGHT = 102
 _REASON_HEIGHT = 38
-_CHIP_WIDTH = 150
+_CHIP_WIDTH = 190
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +78,22 @@ class RecommendationCard(QFrame):
         grid.setVerticalSpacing(3)
         grid.setColumnStretch(0, 1)
         grid.addWidget(ElidedLabel(view.title, "item-title"), 0, 0)
-        grid.addWidget(ElidedLabel(view.attributes, "muted"), 1, 0)
+        grid.addLayout(self._described(), 1, 0)
         grid.addLayout(self._certainty(), 0, 1, 2, 1)
         grid.addLayout(self._foot(), 2, 0, 1, 2)
         layout.addLayout(grid, 1)
+
+    def _described(self) -> QHBoxLayout:
+        line = QHBoxLayout()
+        line.setSpacing(8)
+        line.addWidget(ElidedLabel(self.view.attributes, "muted"))
+        for text in self.view.chips:
+            tag = Tag(text, Tone.ACCENT)
+            tag.ensurePolished()
+            tag.limit(_CHIP_WIDTH)
+            line.addWidget(tag)
+        line.addStretch(1)
+        return line
 
     def _certainty(self) -> QVBoxLayout:
         box = QVBoxLayout()
@@ -109,13 +121,9 @@ class RecommendationCard(QFrame):
         reason.set_html(emphasised(self.view.reason, self.view.reason_names))
         reason.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         reason.setFixedHeight(_REASON_HEIGHT)
+        self.setToolTip(self.view.reason)
         reason.setAlignment(Qt.AlignmentFlag.AlignVCenter)
         foot.addWidget(reason, 1)
-        for text in self.view.chips:
-            tag = Tag(text, Tone.ACCENT)
-            tag.ensurePolished()
-            tag.limit(_CHIP_WIDTH)
-            foot.addWidget(tag)
         if self.view.rating_scale is not None:
             self.stars = Stars(self.view.rating_scale)
             self.stars.rated.connect(self.rated)
