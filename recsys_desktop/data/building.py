@@ -617,7 +617,8 @@ def _compact(rows: Interactions, side: str) -> pa.Array:
 
     codes = rows.users if side == "user" else rows.items
     ids = rows.user_ids if side == "user" else rows.item_ids
-    used = np.bincount(codes, minlength=len(ids)) > 0
+    used = np.zeros(len(ids), dtype=np.bool_)
+    used[codes] = True
     if used.all():
         return ids
     renumbered = (np.cumsum(used) - 1).astype(np.int32)

@@ -48,7 +48,7 @@ def user_blocks(users: npt.NDArray[np.int32], block_rows: int = BLOCK_ROWS) -> I
     n_blocks = min(n_blocks, int(np.iinfo(np.uint16).max))
     block = (users.astype(np.int64) * n_blocks // (int(users.max()) + 1)).astype(np.uint16)
     order = np.argsort(block, kind="stable")
-    edges = np.concatenate(([0], np.cumsum(np.bincount(block, minlength=n_blocks))))
+    edges = np.searchsorted(block[order], np.arange(n_blocks + 1))
     del block
     for begin, end in pairwise(edges.tolist()):
         yield order[begin:end]
