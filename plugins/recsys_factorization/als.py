@@ -12,7 +12,6 @@ from recsys_factorization.plugin import ALS, ALSParams
 from recsys_factorization.ridge_kernels import solve_ridge_rows
 from recsys_factorization.ridge_recommender import ROWS_PER_BLOCK, RidgeRecommender, with_constant
 
-
 _ERROR_BLOCK = 1 << 13
 
 

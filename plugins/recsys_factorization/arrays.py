@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from recsys_desktop.api import Query
 from recsys_desktop.api.dataset import Bool, Float32, Int32, Int64
 from recsys_desktop.toolkit.products import SparseRows
 
@@ -50,6 +51,21 @@ def of_known_items(rows: Ragged, known_items: Bool) -> Ragged:
         return rows
     kept = np.concatenate(([0], np.cumsum(known)))
     return Ragged(kept[rows.indptr].astype(np.int64), rows.columns[known])
+
+
+def known_ratings(query: Query, known_items: Bool) -> SparseRows:
+    """The ratings that the people of a query gave to the items that `known_items` (bool (n_items,)) names.
+
+    Rows are empty where the query has no ratings: nothing is known of what these people think.
+    """
+    if query.ratings is None:
+        return SparseRows(np.zeros(len(query) + 1, dtype=np.int64), np.empty(0, np.int32), np.empty(0, np.float32))
+    rated = SparseRows.of(query.matrix(len(known_items), "rating"))
+    known = known_items[rated.indices]
+    if known.all():
+        return rated
+    indptr = np.concatenate(([0], np.cumsum(known)))[rated.indptr]
+    return SparseRows(indptr, rated.indices[known], rated.data[known])
 
 
 def lengthened(factors: Float32, rows: int) -> Float32:
@@ -97,3 +113,11 @@ def rows_of_columns(rows: SparseRows, columns: npt.NDArray[Any]) -> SparseRows:
     order = np.argsort(target, kind="stable")
     indptr = np.concatenate(([0], np.cumsum(np.bincount(target, minlength=len(columns))))).astype(np.int64)
     return SparseRows(indptr, owners[order].astype(np.int32), rows.data[positions[order]])
+
+
+def taken_rows(rows: SparseRows, chosen: npt.NDArray[Any]) -> SparseRows:
+    """Some rows, in the order given."""
+    lengths = np.diff(rows.indptr)[chosen]
+    indptr = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
+    positions = np.repeat(rows.indptr[chosen] - indptr[:-1], lengths) + np.arange(indptr[-1])
+    return SparseRows(indptr, rows.indices[positions], rows.data[positions])

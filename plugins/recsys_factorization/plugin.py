@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from recsys_desktop.api import AlgorithmSpec, Capabilities, Family, Needs, Params, Serves, TuningRange, hookimpl, param
 
@@ -252,7 +253,55 @@ BPR = AlgorithmSpec(
 )
 
 
+class BayesianFMParams(Params):
+    """Parameters of the Bayesian factorisation machine; the defaults are good for most data."""
+
+    factors: int = param(
+        8,
+        help="Numbers that describe each person and item; as they are averaged over draws, few are enough.",
+        ge=1,
+        le=64,
+        tune=TuningRange(4, 16),
+    )
+    sweeps: int = param(
+        300,
+        help="How often everything is drawn anew; the first fifth is thrown away. More is steadier and slower.",
+        ge=2,
+        le=10_000,
+    )
+    implicit_sets: bool = param(
+        True,
+        help="Also learn from which items a person has rated, and from who has rated an item, whatever the ratings.",
+        tune=TuningRange(choices=(True, False)),
+    )
+    side_features: bool = param(
+        True,
+        help="Also learn from categories, tags, numbers and years of items, and from attributes of people.",
+        tune=TuningRange(choices=(True, False)),
+    )
+    kept_draws: int = param(
+        40,
+        help="Draws that are kept to fold people in; more is steadier, and takes memory and time when serving.",
+        ge=1,
+        le=500,
+        advanced=True,
+    )
+
+
+BAYESIAN_FM = AlgorithmSpec(
+    id="bayesian-fm",
+    name="Bayesian factorisation machine",
+    family=Family.FACTORISATION,
+    summary="The most accurate rating predictions here, from ratings, features and who rated what; needs no tuning.",
+    implementation="recsys_factorization.bayesian_fm:BayesianFM",
+    params=BayesianFMParams,
+    capabilities=replace(_RIDGE_CAPABILITIES, uses_features=True),
+    needs=Needs(ratings=True),
+    paper="Rendle 2012, doi:10.1145/2168752.2168771; Freudenthaler, Schmidt-Thieme, Rendle 2011",
+)
+
+
 @hookimpl
 def recsys_desktop_algorithms() -> Sequence[AlgorithmSpec]:
     """The algorithms of this package."""
-    return (IMPLICIT_ALS, BPR, SVD, ALS)
+    return (IMPLICIT_ALS, BPR, SVD, ALS, BAYESIAN_FM)

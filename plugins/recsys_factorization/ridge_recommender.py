@@ -19,7 +19,7 @@ from recsys_desktop.api import (
 from recsys_desktop.api.dataset import Bool, Float32, Int32, Int64
 from recsys_desktop.toolkit.parallel import in_blocks
 from recsys_desktop.toolkit.products import SparseRows
-from recsys_factorization.arrays import lengthened, merged, rows_of_columns
+from recsys_factorization.arrays import known_ratings, lengthened, merged, rows_of_columns, taken_rows
 from recsys_factorization.ridge_kernels import solve_ridge_rows
 
 ROWS_PER_BLOCK = 512
@@ -94,15 +94,10 @@ class RidgeRecommender(Recommender):
 
     def _histories(self, query: Query) -> SparseRows:
         """The ratings that the people of a query gave to items that the model knows."""
-        rated = SparseRows.of(query.matrix(self.n_items, "rating"))
-        known = self.known_items_[rated.indices]
-        if known.all():
-            return rated
-        indptr = np.concatenate(([0], np.cumsum(known)))[rated.indptr]
-        return SparseRows(indptr, rated.indices[known], rated.data[known])
+        return known_ratings(query, self.known_items_)
 
     def _serves(self, query: Query) -> Bool:
-        return np.bincount(query.owner[self.known_items_[query.items]], minlength=len(query)) > 0
+        return np.diff(self._histories(query).indptr) > 0
 
     def predictable_items(self) -> Bool:
         """All: an item without ratings is taken to be an average one."""
@@ -213,11 +208,3 @@ def ridge_contributions(own: Float32, targets: Float32, penalty: Float32, wanted
     weights = np.linalg.solve(matrix, wanted.astype(np.float64).T)
     parts: npt.NDArray[np.float64] = (rows @ weights).T * targets
     return parts
-
-
-def taken_rows(rows: SparseRows, chosen: npt.NDArray[Any]) -> SparseRows:
-    """Some rows, in the order given."""
-    lengths = np.diff(rows.indptr)[chosen]
-    indptr = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
-    positions = np.repeat(rows.indptr[chosen] - indptr[:-1], lengths) + np.arange(indptr[-1])
-    return SparseRows(indptr, rows.indices[positions], rows.data[positions])

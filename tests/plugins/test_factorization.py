@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from recsys_desktop.api.testing import AlgorithmConformance
-from recsys_factorization.plugin import ALS, BPR, IMPLICIT_ALS, SVD
+from recsys_factorization.plugin import ALS, BAYESIAN_FM, BPR, IMPLICIT_ALS, SVD
 
 
 class TestImplicitALSConforms(AlgorithmConformance):
@@ -20,3 +20,8 @@ class TestALSConforms(AlgorithmConformance):
 
 class TestBPRConforms(AlgorithmConformance):
     spec = BPR
+
+
+class TestBayesianFMConforms(AlgorithmConformance):
+    spec = BAYESIAN_FM
+    params = {"sweeps": 40, "kept_draws": 10}  # noqa: RUF012

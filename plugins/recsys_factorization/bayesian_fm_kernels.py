@@ -1,0 +1,193 @@
+"""Compiled kernels of the Bayesian factorisation machine: Gibbs sweeps over one side, and folding people in."""
+
+from __future__ import annotations
+
+import math
+
+import numba
+import numpy as np
+
+from recsys_desktop.api.dataset import Float32, Int32, Int64
+
+
+@numba.njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+def gather_errors(
+    begin: int,
+    end: int,
+    indptr: Int64,
+    others: Int32,
+    errors: Float32,
+    moved: Float32,
+    previous: Float32,
+    present: Float32,
+    sums: Float32,
+    first: bool,
+) -> None:
+    """Take the last dimension's moves out of the errors of rows `begin` to `end` and sum up what the next one needs.
+
+    moved: float32 (rows,), by how much each row's value in the last dimension has changed. previous, present: float32
+    (other rows,), the other side's values in the last dimension and in this one. sums: float32 (rows, 2), receives the
+    sums of present squared and of error times present. first: there is no last dimension.
+    """
+    for row in range(begin, end):
+        squares, products = np.float32(0.0), np.float32(0.0)
+        change = np.float32(0.0) if first else moved[row]
+        for at in range(indptr[row], indptr[row + 1]):
+            other = others[at]
+            value = present[other]
+            error = errors[at] - change * previous[other]
+            errors[at] = error
+            squares += value * value
+            products += error * value
+        sums[row, 0], sums[row, 1] = squares, products
+
+
+@numba.njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+def sample_weights(
+    starts: Int64,
+    rows: Int32,
+    values: Float32,
+    groups: Int32,
+    weights: Float32,
+    totals: Float32,
+    moved: Float32,
+    sums: Float32,
+    means: Float32,
+    precisions: Float32,
+    noise_precision: float,
+    normals: Float32,
+) -> None:
+    """Draw the weights of all features of one side in one dimension, each from its conditional distribution.
+
+    Parameters
+    ----------
+    starts: int64 (features + 1,), rows: int32, values: float32: the design matrix by feature.
+    groups: int32 (features,). weights: float32 (features,), replaced. totals: float32 (rows,), the sum of weight times
+    value of each row, kept up to date. moved: float32 (rows,), receives the change of totals. sums: as `gather_errors`
+    leaves them; spent. means, precisions: float32 (groups,), the priors. normals: float32 (features,), standard draws.
+    """
+    moved[:] = np.float32(0.0)
+    noise = np.float32(noise_precision)
+    for feature in range(len(weights)):
+        group = groups[feature]
+        squares, products = np.float32(0.0), np.float32(0.0)
+        for at in range(starts[feature], starts[feature + 1]):
+            row, value = rows[at], values[at]
+            squares += value * value * sums[row, 0]
+            products += value * sums[row, 1]
+        old = weights[feature]
+        precision = precisions[group] + noise * squares
+        mean = (precisions[group] * means[group] + noise * (products + squares * old)) / precision
+        new = mean + normals[feature] / math.sqrt(precision)
+        weights[feature] = new
+        step = weights[feature] - old
+        for at in range(starts[feature], starts[feature + 1]):
+            row, change = rows[at], values[at] * step
+            totals[row] += change
+            moved[row] += change
+            sums[row, 1] -= change * sums[row, 0]
+
+
+@numba.njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+def settle_errors(
+    begin: int, end: int, indptr: Int64, others: Int32, errors: Float32, moved: Float32, values: Float32
+) -> None:
+    """Take the last dimension's moves out of the errors of rows `begin` to `end`."""
+    for row in range(begin, end):
+        for at in range(indptr[row], indptr[row + 1]):
+            errors[at] -= moved[row] * values[others[at]]
+
+
+@numba.njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+def fold_in_samples(
+    begin: int,
+    end: int,
+    indptr: Int64,
+    items: Int32,
+    ratings: Float32,
+    scales: Float32,
+    item_samples: Float32,
+    set_samples: Float32,
+    offsets: Float32,
+    means: Float32,
+    precisions: Float32,
+    noise_precisions: Float32,
+    rotations: Float32,
+    solution: Float32,
+) -> None:
+    """The posterior mean of people `begin` to `end`, averaged over samples of everything but their own parameters.
+
+    In sample s a rating is (b + v.q_i) + c_i with normal noise of precision noise_precisions[s]; (b, v) is an own part
+    with prior means[s], precisions[s], plus `offsets` plus scale times the sum of the set parts of the person's items.
+
+    Parameters
+    ----------
+    indptr: int64 (people + 1,), items: int32, ratings: float32, less the mean and in units of the spread.
+    scales: float32 (people,). item_samples: float32 (n_items, samples, 1 + factors), c and q.
+    set_samples: the same shape, what an item adds to (b, v) of those who have it; or (n_items, samples, 0) for nothing.
+    offsets: float32 (end - begin, samples, 1 + factors), the overall level and what attributes add.
+    means, precisions: float32 (samples, 1 + factors). noise_precisions: float32 (samples,).
+    rotations: float32 (samples, factors, factors), into the common frame.
+    solution: float32 (people, 1 + factors), the result: level and factors in the common frame.
+    """
+    samples, width = item_samples.shape[1], item_samples.shape[2]
+    with_sets = set_samples.shape[2] > 0
+    matrix = np.empty((width, width), dtype=np.float32)
+    shared = np.empty(width, dtype=np.float32)
+    own = np.empty(width, dtype=np.float32)
+    for person in range(begin, end):
+        solution[person] = np.float32(0.0)
+        first, last = indptr[person], indptr[person + 1]
+        for sample in range(samples):
+            noise = noise_precisions[sample]
+            for f in range(width):
+                shared[f] = np.float32(0.0)
+            if with_sets:
+                for at in range(first, last):
+                    part = set_samples[items[at], sample]
+                    for f in range(width):
+                        shared[f] += part[f]
+            for f in range(width):
+                shared[f] = shared[f] * scales[person] + offsets[person - begin, sample, f]
+                own[f] = precisions[sample, f] * means[sample, f]
+                for g in range(f):
+                    matrix[f, g] = np.float32(0.0)
+                matrix[f, f] = precisions[sample, f]
+            for at in range(first, last):
+                part = item_samples[items[at], sample]
+                target = ratings[at] - part[0] - shared[0]
+                for f in range(1, width):
+                    target -= shared[f] * part[f]
+                target *= noise
+                own[0] += target
+                matrix[0, 0] += noise
+                for f in range(1, width):
+                    value = part[f]
+                    own[f] += target * value
+                    scaled = noise * value
+                    matrix[f, 0] += scaled
+                    for g in range(1, f + 1):
+                        matrix[f, g] += scaled * part[g]
+            for a in range(width):
+                for b in range(a + 1):
+                    total = matrix[a, b]
+                    for c in range(b):
+                        total -= matrix[a, c] * matrix[b, c]
+                    matrix[a, b] = math.sqrt(total) if a == b else total / matrix[b, b]
+            for a in range(width):
+                total = own[a]
+                for b in range(a):
+                    total -= matrix[a, b] * own[b]
+                own[a] = total / matrix[a, a]
+            for a in range(width - 1, -1, -1):
+                total = own[a]
+                for b in range(a + 1, width):
+                    total -= matrix[b, a] * own[b]
+                own[a] = total / matrix[a, a]
+            solution[person, 0] += own[0] + shared[0]
+            for f in range(1, width):
+                value = own[f] + shared[f]
+                for g in range(width - 1):
+                    solution[person, 1 + g] += value * rotations[sample, f - 1, g]
+        for f in range(width):
+            solution[person, f] /= samples
