@@ -56,7 +56,7 @@ class ContentRecommender(Recommender):
     def estimate(self, shape: DataShape) -> Forecast:
         """Counting words keeps each token a few times over; the matrix is made once by group and once joined."""
         tokens = shape.text_characters / 6.5
-        memory = 52 * tokens + 40 * shape.item_values + 24 * shape.n_items + 2_000_000
+        memory = 52 * tokens + 60 * shape.item_values + 60 * shape.n_items + 9 * shape.n_interactions + 2_000_000
         return Forecast(int(memory), 0.2 + tokens * 1.5e-6 + shape.item_values * 2e-7)
 
     def _fit(self, train: Dataset, run: RunContext) -> None:
@@ -84,10 +84,12 @@ class ContentRecommender(Recommender):
 
     def scorable_items(self) -> npt.NDArray[np.bool_]:
         """bool (n_items,): the items that have any content."""
-        return np.diff(self.content_.indptr) > 0
+        filled: npt.NDArray[np.bool_] = np.diff(self.content_.indptr) > 0
+        return filled
 
     def _serves(self, query: Query) -> npt.NDArray[np.bool_]:
-        return np.diff(self._profiles(query).indptr) > 0
+        filled: npt.NDArray[np.bool_] = np.diff(self._profiles(query).indptr) > 0
+        return filled
 
     def _score(self, query: Query, items: npt.NDArray[np.int32] | None) -> npt.NDArray[Any]:
         content = self.content_ if items is None else self.content_[items]

@@ -85,7 +85,8 @@ def _group_counts(
     if texts:
         joined = texts[0] if len(texts) == 1 else [" ".join(parts) for parts in zip(*texts, strict=True)]
         return _word_counts(joined, min_items, max_terms)
-    blocks, names = [], []
+    blocks: list[Any] = []
+    names: list[str] = []
     for name, column in columns.items():
         block, labels = _column_counts(name, column, n_rows)
         used = np.diff(block.tocsc().indptr) >= (1 if isinstance(column, NumericColumn) else min_items)
