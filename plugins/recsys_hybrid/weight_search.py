@@ -1,8 +1,10 @@
-"""Which weights rank held-out items best: members' scores for the items that could be listed, and a search."""
+"""Which weights rank held-out items best: members' scores for the items that could be listed, and weights to try."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import combinations_with_replacement
+from math import comb
 from typing import NamedTuple
 
 import numpy as np
@@ -17,10 +19,11 @@ Weights = npt.NDArray[np.float64]
 LENGTH = 10
 """The length at which lists are judged."""
 
-_BEST_OF_EACH = 100
-_SCORES_AT_ONCE = 1_000_000
-_STEPS = (0.25, 0.125, 0.0625, 0.03125)
-_MOVES_PER_STEP = 10
+BEST_OF_EACH = 100
+"""How many of each member's best items are candidates for a list."""
+
+_SCORES_AT_ONCE = 500_000
+_STANDARD_ERRORS = 1.5
 
 
 class Candidates(NamedTuple):
@@ -37,8 +40,11 @@ class Candidates(NamedTuple):
     held_out: Bool
     n_held_out: npt.NDArray[np.int64]
 
-    def ndcg(self, weights: Weights) -> float:
-        """Mean NDCG@10 (binary gain, the ideal cut at 10) of lists by the weighted mean of scores."""
+    def ndcg(self, weights: Weights) -> npt.NDArray[np.float64]:
+        """NDCG@10 (binary gain, the ideal cut at 10) of each person's list by the weighted mean of scores: (people,).
+
+        weights: (members,).
+        """
         combined, _ = weighted_mean(zip(weights.tolist(), self.scores, strict=True))
         combined[np.isnan(combined)] = -np.inf
         places = np.sort(np.argpartition(-combined, min(LENGTH, combined.shape[1]) - 1, axis=1)[:, :LENGTH], axis=1)
@@ -47,7 +53,8 @@ class Candidates(NamedTuple):
         hits = np.take_along_axis(self.held_out, order, axis=1)
         discounts = 1 / np.log2(np.arange(2, LENGTH + 2))
         ideal = np.cumsum(discounts)[np.minimum(self.n_held_out, LENGTH) - 1]
-        return float((hits @ discounts[: hits.shape[1]] / ideal).mean())
+        figures: npt.NDArray[np.float64] = hits @ discounts[: hits.shape[1]] / ideal
+        return figures
 
 
 def gather_candidates(
@@ -82,7 +89,7 @@ def gather_candidates(
 
 def _best_places(rows: Float32) -> tuple[npt.NDArray[np.int64], Bool]:
     """Places of the best items of each member: int64 (people, width), in rising order, and which repeat another."""
-    best = min(_BEST_OF_EACH, rows.shape[2])
+    best = min(BEST_OF_EACH, rows.shape[2])
     found = []
     for scores in rows:
         known = np.where(np.isnan(scores), -np.inf, scores)
@@ -93,51 +100,27 @@ def _best_places(rows: Float32) -> tuple[npt.NDArray[np.int64], Bool]:
     return places, repeated
 
 
-def best_weights(
-    objective: Callable[[Weights], float],
-    n_members: int,
-    report: Callable[[Weights, float], bool],
-) -> tuple[Weights, float]:
-    """The weights (n_members,), 0 or more and 1 together, with the largest objective, and that.
+def lattice(n_members: int) -> Weights:
+    """Weights to try, float64 (m, n_members), rows 1 together: even steps over the simplex, then equal weights.
 
-    Begins at the best of equal weights and each member alone, and moves weight from one member to another as long as
-    that helps, in steps from a quarter to a thirty-second. Without randomness; among equals the first found stays, and
-    equal weights are looked at first.
-
-    report: told every improvement; False ends the search.
+    The steps are the finest with at most a hundred rows, and no finer than a sixteenth.
     """
-    known: dict[tuple[float, ...], float] = {}
-
-    def value(weights: Weights) -> float:
-        key = tuple(np.round(weights, 9).tolist())
-        if key not in known:
-            known[key] = objective(weights)
-        return known[key]
-
-    starts = [np.full(n_members, 1 / n_members), *np.eye(n_members)]
-    best = max(starts, key=value)
-    going = report(best, value(best))
-    for step in _STEPS:
-        for _ in range(_MOVES_PER_STEP):
-            if not going:
-                break
-            moved = max(_moves(best, step), key=value, default=best)
-            if value(moved) <= value(best):
-                break
-            best = moved
-            going = report(best, value(best))
-    return best, value(best)
+    parts = max(parts for parts in range(1, 17) if parts == 1 or comb(parts + n_members - 1, parts) <= 100)
+    rows = [
+        np.bincount(chosen, minlength=n_members) / parts
+        for chosen in combinations_with_replacement(range(n_members), parts)
+    ]
+    return np.array([*rows, np.full(n_members, 1 / n_members)])
 
 
-def _moves(weights: Weights, step: float) -> list[Weights]:
-    """Every way to give at most `step` of one member's weight to another."""
-    moves = []
-    for giver in np.flatnonzero(weights > 0):
-        for taker in range(len(weights)):
-            if taker != giver:
-                moved = weights.copy()
-                amount = min(step, weights[giver])
-                moved[taker] += amount
-                moved[giver] -= amount
-                moves.append(moved)
-    return moves
+def undistinguished_mean(weights: Weights, figures: npt.NDArray[np.float64]) -> Weights:
+    """The mean of all rows that are as good as the best one, as far as these people can tell: (n_members,).
+
+    weights: (m, n_members). figures: float64 (m, people), what each row of weights reached for each person. A row is as
+    good as the best where the mean difference is within 1.5 of its standard errors, the differences taken person by
+    person. The single best row would follow chance: many rows are equally good, and their mean lies amid them.
+    """
+    lost = figures[figures.mean(axis=1).argmax()] - figures
+    error = lost.std(axis=1) / np.sqrt(figures.shape[1])
+    mean: Weights = weights[lost.mean(axis=1) <= _STANDARD_ERRORS * error].mean(axis=0)
+    return mean
