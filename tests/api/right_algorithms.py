@@ -161,7 +161,7 @@ class Fold(Recommender):
 
     def estimate(self, shape):
         overlaps = min(shape.n_items**2, shape.n_interactions**2 // max(shape.n_users, 1))
-        return Forecast(12 * overlaps + 36 * shape.n_items**2 + 40 * shape.n_interactions + 2**20, 1.0)
+        return Forecast(12 * overlaps + 46 * shape.n_items**2 + 40 * shape.n_interactions + 2**20, 1.0)
 
     def _fit(self, train, run):
         interactions = train.matrix()
@@ -209,7 +209,7 @@ class Blend(Recommender):
 
     def estimate(self, shape):
         overlaps = min(shape.n_items**2, shape.n_interactions**2 // max(shape.n_users, 1))
-        return Forecast(12 * overlaps + 40 * shape.n_items**2 + 80 * shape.n_interactions + 2**20, 1.0)
+        return Forecast(12 * overlaps + 50 * shape.n_items**2 + 80 * shape.n_interactions + 2**20, 1.0)
 
     def _fit(self, train, run):
         self.members_ = [run.fit(name, {}, train) for name in self.params.members]

@@ -562,6 +562,13 @@ class KnowsTheWholeVocabulary(Factors):
         return query.users >= 0
 
 
+@breaks("test_a_bare_history_is_answered", "may be None")
+class InsistsOnTimestamps(Neighbours):
+    def _score(self, query, items):
+        assert query.timestamps.shape == query.items.shape
+        return super()._score(query, items)
+
+
 @breaks("test_a_history_of_unknown_items_does_no_harm", "takes away the scores")
 class SpoiltByAnUnknownItem(Neighbours):
     def _score(self, query, items):
@@ -756,6 +763,12 @@ class EmbedsTheUnknown(Fold):
 class EmbedsItemsUnasked(Popular):
     def item_embeddings(self):
         return self.counts_[:, None]
+
+
+@breaks("test_item_embeddings_are_as_declared", "'factors' says 4")
+class EmbedsInTooManyDimensions(Factors):
+    def item_embeddings(self):
+        return np.hstack([super().item_embeddings()] * 2)
 
 
 @breaks("test_user_embeddings_are_as_declared", "one row for each of 62 was due")

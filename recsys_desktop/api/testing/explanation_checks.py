@@ -161,6 +161,13 @@ class ExplanationChecks(Workbench):
         hold(np.isfinite(embeddings[rows]).all(), f"embeddings of known {what}s hold NaN or infinite values")
         hold(np.isnan(embeddings[~rows]).all(), f"rows of unknown {what}s must be NaN")
         hold(np.ptp(embeddings[rows], axis=0).max(initial=0.0) > 0, f"all {what} embeddings are the same")
+        declared = getattr(self.model.params, self.dimension, None) if self.dimension else None
+        if declared is not None:
+            due = min(declared, self.train.n_users, self.train.n_items)
+            hold(
+                due <= embeddings.shape[1] <= declared,
+                f"{what} embeddings have {embeddings.shape[1]} dimensions; '{self.dimension}' says {declared}",
+            )
 
     @concerns(lambda test: test.capabilities().similar_items)
     def test_similar_items_are_others_and_best_first(self) -> None:

@@ -1,4 +1,4 @@
-"""How much memory and time a fit really takes, in a process of its own: `measure_fit`, and the process itself.
+"""How much memory and time a fit really takes, in a process of its own.
 
 The peak is resident memory above what the process had at the start of `fit`. The process first fits a small data set,
 so that imports, compilation and the buffers of linear algebra are there before the start. Where the operating system
@@ -39,6 +39,7 @@ ALLOCATOR_NOISE = 8 * 2**20
 """Bytes by which two measurements of the same fit may differ."""
 
 _SAMPLE_SECONDS = 0.002
+_EPOCHS = 2
 
 
 class Measurement(NamedTuple):
@@ -50,17 +51,19 @@ class Measurement(NamedTuple):
     shape: DataShape
 
 
-def measure_fit(
+def measure_fits(
     spec: AlgorithmSpec,
-    shape: DataShape,
+    shapes: Sequence[DataShape],
     params: Mapping[str, Any] | None = None,
     members: Sequence[AlgorithmSpec] = (),
     *,
     threads: int = 1,
     time_limit: float = 240.0,
     sample: bool = False,
-) -> Measurement:
-    """Fit random data of about `shape` in a fresh process and measure it.
+) -> list[Measurement]:
+    """Fit random data of about each of `shapes`, one after the other in one fresh process, and measure every fit.
+
+    What trains in epochs is given two, for a further one takes time and no more memory.
 
     params: as `Params.parse`. members: the algorithms that a hybrid fits. time_limit: seconds for all of it.
     sample: sample resident memory even where the operating system keeps a high-water mark.
@@ -73,7 +76,7 @@ def measure_fit(
         "algorithm": where(spec),
         "members": [where(member) for member in members],
         "params": dict(params or {}),
-        "shape": list(shape),
+        "shapes": [list(shape) for shape in shapes],
         "threads": threads,
         "sample": sample,
     }
@@ -99,19 +102,30 @@ def measure_fit(
             assert process.stdout is not None
             process.stdin.write(json.dumps(job) + "\n")
             process.stdin.flush()
-            started = process.stdout.readline()
-            sampled = _sample(process.pid, process.stdout) if started else 0
-            answer = process.stdout.readline()
-            process.wait()
+            found = [_listen(process.pid, process.stdout) for _ in shapes]
         finally:
             in_time = killer.is_alive()
             killer.cancel()
             process.kill()
             reader.join()
-    if not answer:
-        if not in_time:
-            raise TimeoutError(f"fitting '{spec.id}' on {shape} took more than {time_limit:.0f} s")
-        raise RuntimeError(f"fitting '{spec.id}' on {shape} failed:\n{''.join(errors)[-4000:]}")
+    measured = [measurement for measurement in found if measurement is not None]
+    if len(measured) == len(shapes):
+        return measured
+    if not in_time:
+        raise TimeoutError(f"fitting '{spec.id}' on {shapes} took more than {time_limit:.0f} s")
+    raise RuntimeError(f"fitting '{spec.id}' on {shapes[len(measured)]} failed:\n{''.join(errors)[-4000:]}")
+
+
+def measure_fit(spec: AlgorithmSpec, shape: DataShape, *arguments: Any, **options: Any) -> Measurement:
+    """Fit random data of about `shape` in a fresh process and measure it; further arguments as `measure_fits`."""
+    return measure_fits(spec, [shape], *arguments, **options)[0]
+
+
+def _listen(pid: int, stdout: IO[str]) -> Measurement | None:
+    """What the process says of its next fit, or None where it ended instead."""
+    sampled = _sample(pid, stdout) if stdout.readline() else 0
+    if not (answer := stdout.readline()):
+        return None
     found = json.loads(answer)
     peak = found["peak_bytes"] if found["peak_bytes"] is not None else max(0, sampled - found["start_bytes"])
     return Measurement(peak, found["seconds"], Forecast(*found["forecast"]), DataShape(*found["shape"]))
@@ -232,13 +246,20 @@ def _main() -> None:
     job = json.loads(sys.stdin.readline())
     warm = fit_small(job)
     _warm_up_linear_algebra()
-    spec = warm.spec
-    content = spec.capabilities.uses_text or spec.capabilities.uses_features or spec.needs.item_content
-    data = made_data.of_shape(DataShape(*job["shape"]), content)
-    subject = type(warm)(warm.params)
+    for shape in job["shapes"]:
+        _measure(type(warm)(warm.params), DataShape(*shape), job)
+
+
+def _measure(subject: Recommender, shape: DataShape, job: Mapping[str, Any]) -> None:
+    capabilities = subject.spec.capabilities
+    content = capabilities.uses_text or capabilities.uses_features or subject.spec.needs.item_content
+    data = made_data.of_shape(shape, content)
     forecast = subject.estimate(data.shape)
-    run = KitRun(threads=job["threads"], members=[spec, *(load(place).spec for place in job["members"])])
-    del warm
+    run = KitRun(
+        threads=job["threads"],
+        epochs=_EPOCHS if capabilities.trains_in_epochs else None,
+        members=[subject.spec, *(load(place).spec for place in job["members"])],
+    )
     _give_freed_pages_back()
     exact = not job["sample"] and _reset_high_water_mark()
     start_bytes = _status_bytes("VmRSS") if exact else _resident()

@@ -85,6 +85,22 @@ class ServingChecks(Workbench):
             "users of the vocabulary who had no interaction in the training data have scores; they must be NaN",
         )
 
+    @concerns(lambda test: test.capabilities().serves in (Serves.HISTORY, Serves.FOLD_IN))
+    def test_a_bare_history_is_answered(self) -> None:
+        bare = replace(self.active().as_strangers(), ratings=None, timestamps=None, attributes=None)
+        try:
+            scores = self.model.score(bare)
+        except Exception as error:
+            raise AssertionError(
+                f"a history of items alone, as somebody new gives it, made `score` raise {error!r}; ratings, "
+                "timestamps and attributes of a query may be None (NaN says that ratings are needed)"
+            ) from error
+        hold(
+            self.spec.needs.ratings or not np.isnan(scores[:, self.train.item_counts > 0]).any(),
+            "a history of items alone, without ratings, timestamps and attributes, has no scores, though the algorithm "
+            "does not need ratings",
+        )
+
     def test_a_history_of_unknown_items_does_no_harm(self) -> None:
         unseen = np.flatnonzero(self.train.item_counts == 0)
         scores = self.model.score(Query.of_history(unseen, [5.0] * len(unseen), [self._later()] * len(unseen)))

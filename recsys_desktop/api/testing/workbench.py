@@ -66,7 +66,8 @@ class Workbench:
 
     spec: the algorithm under test. params: values that differ from the defaults, say fewer epochs. members: the
     algorithms that a hybrid fits. personalised: false for an algorithm that orders items alike for all whom it serves
-    (a bias model); by default everything but `Serves.EVERYONE` is. spec_module: the module that defines the spec, where
+    (a bias model); by default everything but `Serves.EVERYONE` is. dimension: the parameter that sets the dimension of
+    embeddings, "" where none does. spec_module: the module that defines the spec, where
     it cannot be found among those imported. forecast_shapes: two sizes of data for the check of `estimate`, where those
     that the kit chooses do not suit; forecast_params: values for that check, by default `params`.
     """
@@ -75,6 +76,7 @@ class Workbench:
     params: ClassVar[Mapping[str, Any]] = {}
     members: ClassVar[Sequence[AlgorithmSpec]] = ()
     personalised: ClassVar[bool | None] = None
+    dimension: ClassVar[str] = "factors"
     spec_module: ClassVar[str] = ""
     forecast_shapes: ClassVar[Sequence[DataShape]] = ()
     forecast_params: ClassVar[Mapping[str, Any] | None] = None
