@@ -164,4 +164,4 @@ BIAS = AlgorithmSpec(
 @hookimpl
 def recsys_desktop_algorithms() -> Sequence[AlgorithmSpec]:
     """The algorithms of this package."""
-    return (RANDOM, POPULARITY, RECENT_POPULARITY, GLOBAL_MEAN, USER_MEAN, ITEM_MEAN, BIAS)
+    return (POPULARITY, RECENT_POPULARITY, BIAS, ITEM_MEAN, USER_MEAN, GLOBAL_MEAN, RANDOM)
