@@ -37,7 +37,8 @@ def _run_command(arguments: list[str]) -> int:
     as_json = "--json" in arguments
     configure_logging(None, verbose)
     # Without any handler logging would print warnings and tracebacks on stderr, where one clear message belongs.
-    logging.getLogger().addHandler(logging.NullHandler())
+    if not logging.getLogger().handlers:
+        logging.getLogger().addHandler(logging.NullHandler())
     # Newer releases of typer carry a click of their own, so its base class is found through typer.
     usage_error: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 

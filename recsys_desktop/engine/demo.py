@@ -25,6 +25,7 @@ from recsys_desktop.engine.training import train
 
 SAMPLE = "movielens-small"
 LENGTH = 10
+MOST_EPOCHS = 8
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,26 @@ class DemoResult(PlainData):
 
 
 def demo_algorithms(registry: Registry, dataset: Dataset) -> list[str]:
-    """The first algorithm of every family that ranks and can be fitted to the data, in the order of families."""
-    chosen: dict[str, str] = {}
+    """One algorithm of every family, in the order of families: the first that ranks and can be fitted to the data.
+
+    Where a family has some that draw nothing at random, the first of those.
+    """
+    families: dict[str, list[AlgorithmSpec]] = {}
     for spec in registry.algorithms.values():
-        if spec.family not in chosen and spec.capabilities.ranks and _suits(spec, dataset):
-            chosen[spec.family] = spec.id
-    return list(chosen.values())
+        if spec.capabilities.ranks and _suits(spec, dataset):
+            families.setdefault(spec.family, []).append(spec)
+    return [min(specs, key=lambda spec: spec.capabilities.randomised).id for specs in families.values()]
+
+
+def brief_params(registry: Registry, algorithms: Sequence[str]) -> dict[str, dict[str, int]]:
+    """For each algorithm that trains in more epochs than a demonstration should last, fewer."""
+    brief = {}
+    for algorithm in algorithms:
+        spec = registry.spec(algorithm)
+        epochs = getattr(spec.params(), "epochs", None)
+        if spec.capabilities.trains_in_epochs and isinstance(epochs, int) and epochs > MOST_EPOCHS:
+            brief[algorithm] = {"epochs": MOST_EPOCHS}
+    return brief
 
 
 def _suits(spec: AlgorithmSpec, dataset: Dataset) -> bool:
@@ -91,7 +106,8 @@ def run_demo(
     dataset = session.dataset(data.fingerprint)
     algorithms = list(request.algorithms) or demo_algorithms(session.registry, dataset)
     stage("algorithms", algorithms)
-    comparison = evaluate(session, EvaluateRequest(algorithms, data.fingerprint, seed=request.seed), run)
+    params = brief_params(session.registry, algorithms)
+    comparison = evaluate(session, EvaluateRequest(algorithms, data.fingerprint, params=params, seed=request.seed), run)
     stage("comparison", comparison)
     if comparison.folder is None:
         raise EngineError("the comparison was not saved")
