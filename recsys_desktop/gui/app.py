@@ -19,10 +19,11 @@ from recsys_desktop.gui.window import MainWindow
 logger = logging.getLogger(__name__)
 
 
-def create_window(workspace: Path | None) -> tuple[QApplication, MainWindow]:
+def create_window(workspace: Path | None, *, safe_mode: bool = False) -> tuple[QApplication, MainWindow]:
     """Return the application and its window, not yet shown.
 
     ``workspace`` is the folder to work in; None means the default one, which opening the session finds.
+    ``safe_mode`` leaves out the plugins of third parties.
     """
     application = QApplication.instance()
     if not isinstance(application, QApplication):
@@ -30,17 +31,20 @@ def create_window(workspace: Path | None) -> tuple[QApplication, MainWindow]:
         application.setApplicationName("RecSys Desktop")
         application.setOrganizationName("RecSys Desktop")
     theme().install(application, stored_theme())
-    window = MainWindow(Session(workspace))
+    window = MainWindow(Session(workspace, safe_mode=safe_mode))
     window.first_painted.connect(window.session.open_engine)
     return application, window
 
 
-def run_window(workspace_path: Path | None = None) -> int:
-    """Open the window and return when it is closed; the result is the exit code of the process."""
+def run_window(workspace_path: Path | None = None, *, safe_mode: bool = False) -> int:
+    """Open the window and return when it is closed; the result is the exit code of the process.
+
+    ``safe_mode`` leaves out the plugins of third parties, as does the environment variable of the engine.
+    """
     if sys.platform == "win32":
         # Imported after Qt, torch can fail to load its libraries on Windows.
         import torch  # noqa: F401
-    application, window = create_window(workspace_path)
+    application, window = create_window(workspace_path, safe_mode=safe_mode)
     before = sys.excepthook
     _show_unexpected_errors_in(window)
     with main_thread_collects_garbage(window, lambda: not window.session.jobs.is_idle):

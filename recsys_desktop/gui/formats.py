@@ -7,7 +7,7 @@ from datetime import datetime
 
 from PySide6.QtCore import QDateTime, QLocale
 
-THIN_SPACE = "\u2009"
+THIN_SPACE = "\u202f"
 DASH = "\u2014"
 
 

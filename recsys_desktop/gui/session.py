@@ -38,9 +38,13 @@ class Session(QObject):
     failed = Signal(str, str, str)
     warned = Signal(str, str)
 
-    def __init__(self, workspace: Path | None = None, parent: QObject | None = None) -> None:
+    def __init__(
+        self, workspace: Path | None = None, *, safe_mode: bool = False, parent: QObject | None = None
+    ) -> None:
+        """``safe_mode`` leaves out the plugins of third parties."""
         super().__init__(parent)
         self.workspace_path = workspace
+        self.safe_mode = safe_mode
         self.jobs = JobManager(self)
         self.datasets: list[DatasetRecord] = []
         self.models: list[ModelRecord] = []
@@ -73,16 +77,18 @@ class Session(QObject):
 
         A workspace that another process writes to is opened for reading, and the person is told.
         """
-        workspace = self.workspace_path
+        workspace, safe_mode = self.workspace_path, self.safe_mode
 
         def open_workspace(_request: object, _run: object) -> tuple[Engine, bool]:
             from recsys_desktop.engine import Engine
-            from recsys_desktop.workspace import WorkspaceBusy
+            from recsys_desktop.workspace import WorkspaceBusy, configure_logging
 
             try:
-                return Engine.open(workspace), False
+                engine = Engine.open(workspace, safe_mode=safe_mode)
             except WorkspaceBusy:
-                return Engine.open(workspace, mode="read"), True
+                return Engine.open(workspace, mode="read", safe_mode=safe_mode), True
+            configure_logging(engine.workspace.path)
+            return engine, False
 
         job = self.jobs.submit("Opening the workspace", open_workspace, lane=Lane.ANSWER)
         job.done.connect(self._opened)
@@ -104,7 +110,10 @@ class Session(QObject):
         """Close the workspace; called when every job has ended."""
         engine, self._engine = self._engine, None
         if engine is not None:
+            from recsys_desktop.workspace import configure_logging
+
             engine.close()
+            configure_logging(None)
 
     # Asking
 

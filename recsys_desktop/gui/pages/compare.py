@@ -408,7 +408,7 @@ class ComparisonWorkbench(PageFrame):
             self.k_chip.set_fact(str(settings["k"]))
         people = formats.plural(len(comparison.users), "person", "people")
         self.protocol_chip.set_fact("", f"full ranking \u00b7 seen removed \u00b7 {people}")
-        said = ["\u00b1 is half of a 95\u2009% interval over people.", comparison.conclusion, *comparison.notices]
+        said = ["\u00b1 is half of a 95\u202f% interval over people.", comparison.conclusion, *comparison.notices]
         said = [sentence(part) for part in said if part]
         self.conclusion.setText(" ".join(said))
         self.scatter.set_points(accuracy_against_coverage(comparison))

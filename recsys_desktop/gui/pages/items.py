@@ -180,7 +180,7 @@ class ItemExplorer(PageFrame):
 
     def _similar_known(self, found: Sequence[SimilarItem]) -> None:
         self.similar = list(found)
-        self.similar_note.setText(sentence(found[0].method) if found else "Nothing is like it.")
+        self.similar_note.setText(f"Measured by {found[0].method}." if found else "Nothing is like it.")
         self.similar_table.set_columns(
             [
                 Column("title", "Item", [entry.title for entry in found], stretch=True, strong=True),

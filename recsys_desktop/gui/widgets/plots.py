@@ -17,6 +17,7 @@ from recsys_desktop.gui import formats
 from recsys_desktop.gui.theme import interface_font, theme
 
 REDRAW_INTERVAL_MS = 50
+_WIDE_PEN_POINTS = 2000
 
 
 def _pyqtgraph() -> Any:
@@ -216,11 +217,17 @@ class LinePlot(Plot):
             self._view.removeItem(item)
         self._markers, self._curves = [], self._curves[: len(drawn)]
         for place, (line, x, y) in enumerate(drawn):
-            pen = QPen(line_colour(line.colour), 0, Qt.PenStyle.DashLine if line.dashed else Qt.PenStyle.SolidLine)
+            style = Qt.PenStyle.DashLine if line.dashed else Qt.PenStyle.SolidLine
+            pen = QPen(line_colour(line.colour), self._width(len(x)), style)
+            pen.setCosmetic(True)
             if place == len(self._curves):
                 self._curves.append(self._new_curve())
             self._curves[place].setData(x, y, pen=pen)
             self._mark(line, len(x))
+
+    def _width(self, points: int) -> float:
+        """One pixel of the person's screen; on a dense one that is several of its own, which few points can afford."""
+        return self.devicePixelRatioF() if points < _WIDE_PEN_POINTS else 1.0
 
     def _new_curve(self) -> Any:
         curve = _pyqtgraph().PlotDataItem()
