@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
@@ -171,11 +171,9 @@ class _Builder:
         self.cleaning.strengths()
         opened = self._open()
         rows = self._clean(opened) if opened.interactions else None
-        check_stop(self.run)
-        self.run.progress(0.9, "Joining items and people")
-        dataset = self._join(opened, rows)
+        self._step(0.9, "Joining items and people")
         self._note_provenance(opened)
-        dataset = replace(dataset, provenance=self.provenance)
+        dataset = self._join(opened, rows)
         self.run.progress(1.0, f"{len(dataset):,} interactions")
         return dataset, None if rows is None else rows.parts
 
@@ -204,6 +202,13 @@ class _Builder:
         self._check_roles(opened)
         return opened
 
+    def _pause(self) -> None:
+        check_stop(self.run)
+
+    def _step(self, fraction: float, text: str) -> None:
+        check_stop(self.run)
+        self.run.progress(fraction, text)
+
     def _check_roles(self, opened: _Opened) -> None:
         present = {name for file in opened.all() for name in file.roles}
         for file in opened.all():
@@ -226,13 +231,13 @@ class _Builder:
         rows = self._read(opened.interactions)
         self.rows_read = rows.rows_read
         self.problems.extend(rows.problems)
-        check_stop(self.run)
+        self._step(0.8, "Looking at the ratings")
         self._decide_feedback(rows)
         self._leave_out_mistaken_ratings(rows)
         self._apply_strengths(rows)
-        self.run.progress(0.8, "Looking for repeated pairs")
+        self._step(0.82, "Looking for repeated pairs")
         self._merge_repeats(rows)
-        check_stop(self.run)
+        self._step(0.88, "Looking for people and items with few interactions")
         self._apply_k_core(rows)
         if not len(rows):
             path = opened.interactions[0].table.path
@@ -258,6 +263,7 @@ class _Builder:
                 self.notes.append(
                     f"{Path(path).name}: times were read as {used.words}; the values do not tell day and month apart."
                 )
+        self._step(_SHARE_OF_READING, "Numbering people and items")
         return reader.finish()
 
     def _reader(self, roles: frozenset[Role], formats: Mapping[str, TimeFormat]) -> InteractionReader:
@@ -348,7 +354,7 @@ class _Builder:
         self.notes.append(f"Events count as {rule}.")
 
     def _merge_repeats(self, rows: Interactions) -> None:
-        repeats = repeated_pairs(rows.users, rows.items, rows.timestamps, rows.parts, lambda: check_stop(self.run))
+        repeats = repeated_pairs(rows.users, rows.items, rows.timestamps, rows.parts, self._pause)
         if repeats is None:
             self.checks.append(Check("ok", "no repeated user-item pairs"))
             return
@@ -424,13 +430,21 @@ class _Builder:
         if rows is None:
             nobody = np.array([], dtype=np.int32)
             return Dataset(
-                users, items, nobody, nobody, user_features=user_features, item_features=item_features, name=name
+                users,
+                items,
+                nobody,
+                nobody,
+                user_features=user_features,
+                item_features=item_features,
+                provenance=self.provenance,
+                name=name,
             )
         weights = rows.weights
         if weights is not None and (weights == 1).all():
             weights = None
         scale = self._scale(rows)
         self._check_ratings(rows, scale)
+        self._step(0.95, "Looking for tied times")
         self._check_ties(rows)
         self._check_overlaps(rows)
         return Dataset(
@@ -446,7 +460,8 @@ class _Builder:
             user_features,
             item_features,
             scale,
-            name=name,
+            self.provenance,
+            name,
         )
 
     def _side_tables(self, files: Sequence[OpenedFile], owner: Role) -> list[SideTable]:
@@ -532,7 +547,7 @@ class _Builder:
     def _check_ties(self, rows: Interactions) -> None:
         if rows.timestamps is None:
             return
-        tied = tied_times(rows.users, rows.timestamps)
+        tied = tied_times(rows.users, rows.timestamps, self._pause)
         if tied:
             text = f"{tied / len(rows):.0%} of times are tied within a person: leave-last-out keeps file order"
             self.checks.append(Check("warning", text, tied))

@@ -39,19 +39,33 @@ class RepeatedPairs(NamedTuple):
         return np.add.reduceat(values[self.members], self.starts)
 
 
-def user_blocks(users: npt.NDArray[np.int32], block_rows: int = BLOCK_ROWS) -> Iterator[npt.NDArray[np.int64]]:
-    """Rows (int64, rising) in blocks of about `block_rows`, all rows of a user in one block."""
-    n_blocks = -(-len(users) // block_rows)
+class UserBlock(NamedTuple):
+    """Some rows, all of some users. rows: a slice where they stand together, else int64 positions, rising."""
+
+    rows: slice | npt.NDArray[np.int64]
+
+    def positions(self, chosen: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The positions in the whole of rows of this block."""
+        return chosen + self.rows.start if isinstance(self.rows, slice) else self.rows[chosen]
+
+
+def user_blocks(users: npt.NDArray[np.int32], block_rows: int = BLOCK_ROWS) -> Iterator[UserBlock]:
+    """All rows in blocks of about `block_rows`, all rows of a user in one block."""
+    n_blocks = min(-(-len(users) // block_rows), int(np.iinfo(np.uint16).max))
     if n_blocks <= 1:
-        yield np.arange(len(users))
+        yield UserBlock(slice(0, len(users)))
         return
-    n_blocks = min(n_blocks, int(np.iinfo(np.uint16).max))
-    block = (users.astype(np.int64) * n_blocks // (int(users.max()) + 1)).astype(np.uint16)
-    order = np.argsort(block, kind="stable")
-    edges = np.searchsorted(block[order], np.arange(n_blocks + 1))
-    del block
-    for begin, end in pairwise(edges.tolist()):
-        yield order[begin:end]
+    if (users[1:] >= users[:-1]).all():
+        edges = np.searchsorted(users, users[np.arange(0, len(users), block_rows)])
+        order = None
+    else:
+        block = (users.astype(np.int64) * n_blocks // (int(users.max()) + 1)).astype(np.uint16)
+        order = np.argsort(block, kind="stable")
+        edges = np.searchsorted(block[order], np.arange(n_blocks))
+        del block
+    for begin, end in pairwise([*edges.tolist(), len(users)]):
+        if begin < end:
+            yield UserBlock(slice(begin, end) if order is None else order[begin:end])
 
 
 def repeated_pairs(
@@ -76,20 +90,20 @@ def repeated_pairs(
     sizes: list[npt.NDArray[np.int64]] = []
     for block in user_blocks(users):
         pause()
-        keys = users[block].astype(np.int64) * width + items[block]
+        keys = users[block.rows].astype(np.int64) * width + items[block.rows]
         if part is not None:
-            keys = keys * n_parts + part[block]
-        found = _repeats_in_block(keys, None if timestamps is None else timestamps[block])
+            keys = keys * n_parts + part[block.rows]
+        found = _repeats_in_block(keys, None if timestamps is None else timestamps[block.rows])
         if found is None:
             continue
         rows, ends = found
         if kept is None:
             kept = np.ones(len(users), dtype=np.bool_)
-        kept[block[rows]] = False
-        kept[block[rows[ends - 1]]] = True
-        members.append(block[rows])
-        survivors.append(block[rows[ends - 1]])
+        members.append(block.positions(rows))
+        survivors.append(block.positions(rows[ends - 1]))
         sizes.append(np.diff(ends, prepend=0))
+        kept[members[-1]] = False
+        kept[survivors[-1]] = True
     if kept is None:
         return None
     starts = np.concatenate(([0], np.cumsum(np.concatenate(sizes))[:-1]))
@@ -182,8 +196,10 @@ def _step(values: npt.NDArray[np.float64]) -> float:
     return 0.0
 
 
-def tied_times(users: npt.NDArray[np.int32], timestamps: npt.NDArray[np.int64]) -> int:
-    """How many rows share their second with another row of the same user."""
+def tied_times(
+    users: npt.NDArray[np.int32], timestamps: npt.NDArray[np.int64], pause: Callable[[], None] = lambda: None
+) -> int:
+    """How many rows share their second with another row of the same user. pause: as for `repeated_pairs`."""
     if len(users) < 2:
         return 0
     earliest = int(timestamps.min())
@@ -194,8 +210,9 @@ def tied_times(users: npt.NDArray[np.int32], timestamps: npt.NDArray[np.int64]) 
         span = len(distinct)
     tied = 0
     for block in user_blocks(users):
-        moments = timestamps[block] - earliest if ranks is None else ranks[block]
-        keys = users[block].astype(np.int64) * span + moments
+        pause()
+        moments = timestamps[block.rows] - earliest if ranks is None else ranks[block.rows]
+        keys = users[block.rows].astype(np.int64) * span + moments
         keys.sort()
         same = keys[1:] == keys[:-1]
         tied += int(same.sum() + (same & ~np.concatenate(([False], same[:-1]))[: len(same)]).sum())

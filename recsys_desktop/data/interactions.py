@@ -17,7 +17,7 @@ from recsys_desktop.data.read_ahead import read_ahead
 from recsys_desktop.data.report import Action, Problem, ProblemKind
 from recsys_desktop.data.request import CleaningOptions
 from recsys_desktop.data.side_tables import ATTRIBUTE_ROLES, SideTable
-from recsys_desktop.data.table import Batch, RowLines
+from recsys_desktop.data.table import Batch, RowLines, check_stop
 from recsys_desktop.data.timestamps import TimeFormat, guess_time_format, seconds
 from recsys_desktop.data.values import as_text, numbers, trimmed
 
@@ -342,7 +342,9 @@ class InteractionReader:
     def finish(self) -> Interactions:
         """All rows read so far; the reader is empty afterwards."""
         users, user_ids = _merged(self._users)
+        check_stop(self.run)
         items, item_ids = _merged(self._items)
+        check_stop(self.run)
         events, names = _merged(self._events) if self._events else (None, None)
         several = len({int(part[0]) for part in self._parts if len(part)}) > 1
         found = Interactions(

@@ -27,6 +27,14 @@ USERS = "users.parquet"
 ITEMS = "items.parquet"
 
 _INTERACTION_COLUMNS = ("users", "items", "ratings", "weights", "timestamps", "events")
+_ENCODINGS = {
+    "users": "DELTA_BINARY_PACKED",
+    "items": "BYTE_STREAM_SPLIT",
+    "ratings": "BYTE_STREAM_SPLIT",
+    "weights": "BYTE_STREAM_SPLIT",
+    "timestamps": "DELTA_BINARY_PACKED",
+    "events": "DELTA_BINARY_PACKED",
+}
 _ROW_GROUP = 1 << 20
 _IDS = "id"
 
@@ -75,8 +83,14 @@ def _write(path: Path, table: pa.Table) -> None:
     from pyarrow import parquet
 
     texts = [field.name for field in table.schema if str(field.type) in ("string", "large_string")]
+    encodings = {name: encoding for name, encoding in _ENCODINGS.items() if name in table.column_names}
     parquet.write_table(
-        table, path, compression="zstd", compression_level=1, use_dictionary=texts, row_group_size=_ROW_GROUP
+        table,
+        path,
+        compression="lz4",
+        use_dictionary=texts,
+        column_encoding=encodings or None,
+        row_group_size=_ROW_GROUP,
     )
 
 

@@ -100,6 +100,13 @@ def test_quotes_as_ordinary_characters(write) -> None:
     assert [row[1] for row in layout.rows] == ['"Weird Al" Yankovic', '12" singles', '"Heroes']
 
 
+def test_backslashes_before_quotes(write) -> None:
+    plain = sniff_text(write("a.csv", 'user,item\n"u\\","\\"\n"u2","a ""b\\"""\n'), ReadOptions())
+    assert (plain.dialect.escape, plain.rows) == (False, (("u\\", "\\"), ("u2", 'a "b\\"')))
+    escaped = sniff_text(write("b.csv", 'user,item\n"u1","a \\"b\\""\n'), ReadOptions())
+    assert (escaped.dialect.escape, escaped.rows) == (True, (("u1", 'a "b"'),))
+
+
 def test_empty_and_binary_content(write) -> None:
     with pytest.raises(EmptyFile):
         sniff_text(write("empty.csv", ""), ReadOptions())

@@ -79,7 +79,7 @@ def sniff_text(path: Path, options: ReadOptions) -> TextLayout:
     sample = "\n".join(lines[first:])
     delimiter = options.delimiter or hinted or sniff_delimiter(sample, options.quoting)
     quoting = options.quoting if options.quoting is not None else _uses_quotes(sample, delimiter)
-    escape = quoting and '\\"' in sample
+    escape = quoting and _escapes_quotes(sample, delimiter)
     dialect = Dialect(encoding, delimiter, quoting, escape, encoding_given=options.encoding is not None)
     rows = split_rows(sample, dialect, cut=not complete)
     if not rows:
@@ -242,8 +242,17 @@ def _uses_quotes(sample: str, delimiter: str) -> bool:
         return len(delimiter) == 1
     mark = re.escape(delimiter)
     opened = len(re.findall(rf'(?:^|{mark})"', sample, re.MULTILINE))
-    wrapped = len(re.findall(rf'(?:^|{mark})"(?:[^"\\]|""|\\.)*"(?={mark}|$)', sample, re.MULTILINE))
+    wrapped = max(
+        len(re.findall(rf'(?:^|{mark})"(?:{inside})*"(?={mark}|$)', sample, re.MULTILINE))
+        for inside in ('[^"]|""', r'[^"\\]|""|\\.')
+    )
     return opened == 0 or wrapped >= 0.5 * opened
+
+
+def _escapes_quotes(sample: str, delimiter: str) -> bool:
+    """Whether a backslash makes a quote literal: such a quote stands inside a quoted field where none can end."""
+    mark = re.escape(delimiter)
+    return re.search(rf'(?:^|{mark})"[^"]*\\"(?!{mark}|"|$)', sample, re.MULTILINE) is not None
 
 
 def split_rows(sample: str, dialect: Dialect, cut: bool = False) -> list[tuple[str, ...]]:
