@@ -157,7 +157,7 @@ def _inspection(file: OpenedFile, preview_rows: int) -> FileInspection:
         table.path,
         table.path.stat().st_size,
         table.options.reader or "",
-        table.layout.get("format", table.options.reader or ""),
+        table.reader_name,
         file.kind,
         table.options,
         dict(table.layout),

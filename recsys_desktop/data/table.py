@@ -86,7 +86,8 @@ class Table(ABC):
     ----------
     path: the file. columns: in file order. layout: encoding, delimiter and the like, in words. options: the reading
     options that were found, to read the file the same way again. kind: what the layout itself says the rows are, or
-    None. line_word: "line", or "row" for formats without lines. decimal: "." or ",".
+    None. reader_name: of the reader that opened it, for display. line_word: "line", or "row" for formats without lines.
+    decimal: "." or ",".
     """
 
     path: Path
@@ -94,6 +95,7 @@ class Table(ABC):
     layout: Mapping[str, str]
     options: ReadOptions
     kind: FileKind | None = None
+    reader_name: str = ""
     line_word: str = "line"
     decimal: str = "."
     warnings: tuple[str, ...] = ()

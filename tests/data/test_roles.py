@@ -131,7 +131,7 @@ def test_inspection_is_plain_data(write) -> None:
     path = write("r.csv", "user;item;rating\nu1;i1;3,5\n" * 1 + "u2;i1;4,0\n" * 300)
     (inspection,) = inspect_files([path], preview_rows=10)
     plain = inspection.to_dict()
-    assert plain["kind"] == FileKind.INTERACTIONS.value
+    assert (plain["kind"], plain["reader_name"]) == (FileKind.INTERACTIONS.value, "delimited text")
     assert (plain["rows"], plain["rows_exact"], len(plain["preview"])) == (301, True, 10)
     assert plain["preview"][0] == ["u1", "i1", "3,5"]
     assert plain["layout"] == {

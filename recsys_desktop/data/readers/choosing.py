@@ -45,9 +45,9 @@ def open_table(path: Path, options: ReadOptions, readers: Sequence[ReaderSpec] |
     FileMissing, EmptyFile, UnknownFormat, NotWhatItsNameSays, and what the reader raises.
     """
     spec = choose_reader(path, options, BUILT_IN_READERS if readers is None else readers)
-    if isinstance(spec, TableReaderSpec):
-        return spec.open(path, options)
-    return FrameTable(path, spec, options)
+    table = spec.open(path, options) if isinstance(spec, TableReaderSpec) else FrameTable(path, spec, options)
+    table.reader_name = spec.name
+    return table
 
 
 def choose_reader(path: Path, options: ReadOptions, readers: Sequence[ReaderSpec]) -> ReaderSpec:
