@@ -138,24 +138,41 @@ def predicted_ratings(served: ServedModel, query: Query, items: Sequence[int]) -
 
 
 def own_view(
-    served: ServedModel, query: Query, explanation: Explanation, predicted_rating: float | None
+    served: ServedModel,
+    query: Query,
+    explanation: Explanation,
+    predicted_rating: float | None,
+    *,
+    with_parts: bool = True,
 ) -> ExplanationView:
-    """An explanation in titles and ids, with its sentence and the confidence of its score."""
-    parts = tuple(_part(served, query, contribution) for contribution in explanation.contributions)
+    """An explanation in titles and ids, with its sentence and the confidence of its score.
+
+    with_parts: false leaves all parts out but the one that speaks most for the item, which is much quicker for people
+    with long histories.
+    """
+    ratings = _ratings(query)
+
+    def part(contribution: Contribution) -> ExplanationPart:
+        return _part(served, ratings, contribution)
+
+    contributions = explanation.contributions
+    if not with_parts:
+        contributions = tuple(sorted(contributions, key=lambda one: -one.value)[:1])
     confidence = served.confidence(explanation.score, own=True)
     words = sentence(
-        parts,
+        explanation.contributions,
         explanation.score,
         algorithm=served.spec.name,
         exact=explanation.additive,
         rating_aware=served.spec.capabilities.uses_ratings,
+        name=part,
     )
     return ExplanationView(
         item=served.dataset.item_vocabulary[explanation.item],
         title=title(served.dataset, explanation.item),
         score=explanation.score,
         base=explanation.base,
-        parts=parts,
+        parts=tuple(map(part, contributions)),
         residual=explanation.residual,
         exact=explanation.additive,
         faithful_to_removal=explanation.faithful_to_removal,
@@ -168,13 +185,19 @@ def own_view(
     )
 
 
-def _part(served: ServedModel, query: Query, contribution: Contribution) -> ExplanationPart:
+def _ratings(query: Query) -> dict[int, float]:
+    """What the person gave each item of the history, the latest where it is there twice."""
+    if query.ratings is None:
+        return {}
+    return dict(zip(query.items.tolist(), query.ratings.tolist(), strict=True))
+
+
+def _part(served: ServedModel, ratings: dict[int, float], contribution: Contribution) -> ExplanationPart:
     kind, value = contribution.kind.value, contribution.value
     if contribution.kind is Source.HISTORY and contribution.code >= 0:
         item = contribution.code
-        places = np.flatnonzero(query.items == item)
-        rating = float(query.ratings[places[-1]]) if query.ratings is not None and len(places) else None
-        return ExplanationPart(title(served.dataset, item), value, kind, served.dataset.item_vocabulary[item], rating)
+        ids = served.dataset.item_vocabulary
+        return ExplanationPart(title(served.dataset, item), value, kind, ids[item], ratings.get(item))
     if contribution.kind is Source.NEIGHBOUR and contribution.code >= 0:
         return ExplanationPart(f"person {served.dataset.user_vocabulary[contribution.code]}", value, kind)
     return ExplanationPart(contribution.label or kind, value, kind)

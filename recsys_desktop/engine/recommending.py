@@ -108,7 +108,7 @@ def _views(
         wording = phrase("because-learnt", algorithm=served.spec.name)
     predicted = predicted_ratings(served, query, items.tolist())
     for position, explanation, rating in zip(own.tolist(), found, predicted, strict=True):
-        view = own_view(served, query, explanation, rating)
+        view = own_view(served, query, explanation, rating, with_parts=measured)
         views[position] = view if wording is None else replace(view, sentence=wording)
     return views, notice
 
@@ -126,6 +126,7 @@ def _recommendation(
     item = int(ranking.items[0, position])
     own = bool(ranking.own[0, position])
     fallback = "" if own else ranking.reasons[0]
+    strongest = max(view.parts, key=lambda part: part.value, default=None)
     return Recommendation(
         rank=position + 1,
         item=view.item,
@@ -137,7 +138,7 @@ def _recommendation(
         served_by=served.label if own else POPULARITY,
         fallback=fallback,
         sentence=view.sentence,
-        chips=tuple(chips(served.dataset, asked.query, item, view.parts, fallback)),
+        chips=tuple(chips(served.dataset, asked.query, item, strongest, fallback)),
         predicted_rating=view.predicted_rating,
         explanation=view,
     )

@@ -6,8 +6,8 @@ Models that do not read ratings speak of what a person chose, never of how it wa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -74,10 +74,30 @@ def enumeration(parts: Sequence[str]) -> str:
     return f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
+class Weighed(Protocol):
+    """Something that speaks for or against an item: a contribution, or a part of an explanation."""
+
+    @property
+    def kind(self) -> str:
+        """A `Source`."""
+
+    @property
+    def value(self) -> float:
+        """In the score's unit."""
+
+
 def sentence(
-    parts: Sequence[ExplanationPart], score: float, *, algorithm: str, exact: bool, rating_aware: bool
+    parts: Sequence[Weighed],
+    score: float,
+    *,
+    algorithm: str,
+    exact: bool,
+    rating_aware: bool,
+    name: Callable[[Any], ExplanationPart] = lambda part: part,
 ) -> Phrase:
     """The sentence of an explanation: the kind of part that speaks most for the item, and its largest parts.
+
+    name: gives the title and rating of those parts that the sentence names.
 
     A general part (a bias) is named only where nothing else speaks for the item. Where the parts weigh against the
     item, the sentence says so.
@@ -85,15 +105,16 @@ def sentence(
     positive = [part for part in parts if part.value > 0]
     negative = sorted((part for part in parts if part.value < 0), key=lambda part: part.value)
     if negative and sum(part.value for part in parts) < 0:
-        return phrase("more-speaks-against-it", labels=[part.label for part in negative[:_SHOWN]])
+        return phrase("more-speaks-against-it", labels=[name(part).label for part in negative[:_SHOWN]])
     if not positive:
         return phrase("nothing-speaks-for-it" if parts else "because-learnt", algorithm=algorithm)
     sums: dict[str, float] = {}
     for part in positive:
         sums[part.kind] = sums.get(part.kind, 0.0) + part.value
-    personal = {kind: value for kind, value in sums.items() if kind != Source.BIAS.value}
-    kind = max(personal or sums, key=lambda name: sums[name])
-    named = sorted((part for part in positive if part.kind == kind), key=lambda part: -part.value)[:_SHOWN]
+    personal = {kind: value for kind, value in sums.items() if kind != Source.BIAS}
+    kind = max(personal or sums, key=lambda candidate: sums[candidate])
+    strongest = sorted((part for part in positive if part.kind == kind), key=lambda part: -part.value)[:_SHOWN]
+    named = [name(part) for part in strongest]
     share = _share(sum(part.value for part in named), score) if exact else None
     if kind == Source.HISTORY.value:
         rated = rating_aware and all(part.rating is not None for part in named)
@@ -114,14 +135,13 @@ def _share(part: float, score: float) -> float | None:
     return part / score
 
 
-def chips(dataset: Dataset, query: Query, item: int, parts: Sequence[ExplanationPart], fallback: str) -> list[str]:
+def chips(dataset: Dataset, query: Query, item: int, strongest: ExplanationPart | None, fallback: str) -> list[str]:
     """Short reasons for a card: the history entry that counts most, and categories that this person chose before."""
     found: list[str] = []
     if fallback:
         found.append("popular")
-    best = max(parts, key=lambda part: part.value, default=None)
-    if best is not None and best.value > 0 and best.kind == Source.HISTORY.value:
-        found.append(f"goes with {best.label}")
+    if strongest is not None and strongest.value > 0 and strongest.kind == Source.HISTORY:
+        found.append(f"goes with {strongest.label}")
     return found + shared_categories(dataset, query, item, 3 - len(found))
 
 
