@@ -104,6 +104,7 @@ class WeightedHybrid(Recommender):
             self.left_out_ = {}
             members = self._fit_members(self.params.members, train, run, _LEARNING_ENDS, 1.0)
             self._keep(members, dict.fromkeys(self.params.members, 1.0))
+            _log_weights(run, {member: 1 / len(members) for member in members})
 
     def _fit_learning(self, train: Dataset, run: RunContext) -> bool:
         """Learn the weights and fit the members to everything; False where there is too little to learn from."""
@@ -190,7 +191,7 @@ class WeightedHybrid(Recommender):
         learnt = undistinguished_mean(tried, figures)
         self.held_out_ndcg_ = float(candidates.ndcg(learnt).mean())
         shares = dict(zip(ids, learnt.tolist(), strict=True))
-        run.log(1, **{f"ndcg@{LENGTH}": self.held_out_ndcg_}, **{f"weight of {id}": shares[id] for id in ids})
+        _log_weights(run, shares, **{f"ndcg@{LENGTH}": self.held_out_ndcg_})
         return shares
 
     def _keep(self, members: dict[str, Recommender], weights: dict[str, float]) -> None:
@@ -238,6 +239,10 @@ class WeightedHybrid(Recommender):
         if not member.spec.capabilities.additive or not len(items):
             return [None] * len(items)
         return member.explain(query, items)
+
+
+def _log_weights(run: RunContext, weights: dict[str, float], **figures: float) -> None:
+    run.log(1, **figures, **{f"weight of {member}": weight for member, weight in weights.items()})
 
 
 class _Parts:

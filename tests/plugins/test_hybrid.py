@@ -201,6 +201,7 @@ def test_with_too_few_people_to_learn_from_members_weigh_the_same_and_that_is_sa
     model = WeightedHybrid().fit(made_data.smallest(6, 6), run)
     np.testing.assert_allclose(model.weights_, 1 / 3)
     assert any("members equal" in text for text in run.texts)
+    assert run.logged[-1][1] == {f"weight of {member}": pytest.approx(1 / 3) for member in model.params.members}
 
 
 def test_members_are_asked_only_for_what_they_score() -> None:
