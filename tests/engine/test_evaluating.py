@@ -323,7 +323,7 @@ def test_cancelling_keeps_nothing(engine: Engine) -> None:
 
 def test_stop_and_keep_reports_what_is_done(engine: Engine) -> None:
     run = EngineRun()
-    run._on_log = lambda entries: run.stop("keep")
+    run._on_log = lambda entries: run.stop("keep") if any(entry.phase == "fit" for entry in entries) else None
     slow = {"toy-epochs": {"epochs": 1000, "pause": 0.06}}
     made = engine.evaluate(EvaluateRequest(["toy-popular", "toy-epochs", "toy-together"], data="toy", params=slow), run)
     assert [row.state for row in made.rows] == ["done", "done", "not run"]
