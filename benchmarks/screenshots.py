@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 ALGORITHMS = ("popularity", "ease", "item-knn", "ials", "bias", "ncf")
 PAGES = ("start", "data", "import", "train", "compare", "recommend", "items", "models", "plugins", "settings")
-PATIENCE_SECONDS = 180
+PATIENCE_SECONDS = 60
 
 
 def prepare(workspace: Path) -> None:

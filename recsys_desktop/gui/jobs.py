@@ -7,12 +7,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from PySide6.QtCore import QObject, Qt, QThread, QTimer, Signal, Slot
 
-if TYPE_CHECKING:
-    from recsys_desktop.gui.job_run import JobRun, LoggedStep
+from recsys_desktop.gui.mailbox import LoggedStep, Mailbox
 
 logger = logging.getLogger(__name__)
 
@@ -77,9 +76,6 @@ class Job(QObject):
         key: str | None,
         context: Mapping[str, Any],
     ) -> None:
-        # The contract, which the run context belongs to, is imported with the first job and not with the window.
-        from recsys_desktop.gui.job_run import JobRun
-
         super().__init__(manager)
         self.title = title
         self.lane = lane
@@ -93,7 +89,8 @@ class Job(QObject):
         self.result: Any = None
         self.error: BaseException | None = None
         self.keeps_result = True
-        self.run: JobRun = JobRun(self._said_something.emit, **context)
+        self.context = dict(context)
+        self.mailbox = Mailbox(self._said_something.emit)
         self._manager = manager
         self._started_at: float | None = None
         self._ended_at: float | None = None
@@ -153,16 +150,16 @@ class Job(QObject):
 
     @Slot()
     def _listen(self) -> None:
-        if not self.state.is_over and not self.run.listen():
+        if not self.state.is_over and not self.mailbox.listen():
             self._collect()
 
     @Slot()
     def _beat(self) -> None:
-        self.run.flush()
+        self.mailbox.flush()
         self.updated.emit()
 
     def _take(self) -> None:
-        progress, values = self.run.take()
+        progress, values = self.mailbox.take()
         if progress:
             self.fraction, self.text = progress[-1]
         self.values.extend(values)
@@ -185,7 +182,10 @@ class _Worker(QObject):
         result: object = None
         error: BaseException | None = None
         try:
-            result = job.function(job.request, job.run)
+            # The contract, which the run context belongs to, is imported here and not with the window.
+            from recsys_desktop.gui.job_run import JobRun
+
+            result = job.function(job.request, JobRun(job.mailbox, **job.context))
         except Exception as raised:  # noqa: BLE001 - whatever a plugin raises is shown to the person, not lost in a thread
             error = raised
         self.returned.emit(job, result, error)
@@ -258,10 +258,10 @@ class JobManager(QObject):
             self._finish(job, JobState.CANCELLED)
         elif not job.state.is_over:
             if keep:
-                job.run.stop()
+                job.mailbox.stop()
             else:
                 job.keeps_result = False
-                job.run.cancel()
+                job.mailbox.cancel()
             if job.state is JobState.RUNNING:
                 job.set_state(JobState.STOPPING)
             self.changed.emit()

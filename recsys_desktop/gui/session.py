@@ -33,6 +33,7 @@ class Session(QObject):
     model_changed = Signal()
     datasets_changed = Signal()
     models_changed = Signal()
+    device_known = Signal(str)
     page_wanted = Signal(str, object)
     notice = Signal(str, object, object)
     failed = Signal(str, str, str)
@@ -201,12 +202,14 @@ class Session(QObject):
         self._prepared = True
         registry = self.engine.registry
 
-        def prepare(_request: object, run: Any) -> None:
-            from recsys_desktop.gui.warm_up import load_algorithms
+        def prepare(_request: object, run: Any) -> str:
+            from recsys_desktop.gui.warm_up import device_name, load_algorithms
 
             load_algorithms(registry, lambda: run.should_stop)
+            return device_name()
 
-        self.jobs.submit("Preparing the algorithms", prepare, lane=Lane.PREPARE)
+        job = self.jobs.submit("Preparing the algorithms", prepare, lane=Lane.PREPARE)
+        job.done.connect(self.device_known)
 
     def close_data(self) -> None:
         """Open nothing."""

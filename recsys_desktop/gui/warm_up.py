@@ -60,3 +60,13 @@ def load_algorithms(registry: Registry, should_stop: Callable[[], bool]) -> None
             spec.load()
         except Exception:
             logger.info("'%s' cannot be prepared", spec.id, exc_info=True)
+
+
+def device_name() -> str:
+    """Name the device that torch would use, once it is loaded: ``CPU``, ``GPU`` or ``Apple GPU``."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return "CPU"
+    if torch.cuda.is_available():
+        return "GPU"
+    return "Apple GPU" if torch.backends.mps.is_available() else "CPU"

@@ -181,6 +181,7 @@ class MainWindow(QMainWindow):
         session.data_changed.connect(self._show_context)
         session.model_changed.connect(self._show_context)
         session.datasets_changed.connect(self._offer_data)
+        session.device_known.connect(self._show_device)
         session.models_changed.connect(self._offer_models)
         session.add_commands(self._own_commands)
         session.jobs.idle.connect(self._jobs_ended)
@@ -257,6 +258,9 @@ class MainWindow(QMainWindow):
         self.status_bar.set_machine(self.session.engine.threads, "CPU")
         self._add_panels()
         self._show_context()
+
+    def _show_device(self, device: str) -> None:
+        self.status_bar.set_machine(self.session.engine.threads, device)
 
     def _show_context(self) -> None:
         bar, session = self.context_bar, self.session

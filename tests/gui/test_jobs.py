@@ -106,7 +106,7 @@ def test_stop_and_keep_shows_stopping_at_once_and_keeps_the_result(manager: JobM
     assert job.state is JobState.STOPPING
     qtbot.waitUntil(lambda: job.state is JobState.DONE, timeout=3000)
     assert job.result == "the best so far"
-    assert not job.run.cancelled
+    assert not job.mailbox.cancelled
 
 
 def test_cancel_discards_even_a_result_that_came(manager: JobManager, qtbot) -> None:

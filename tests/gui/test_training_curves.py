@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recsys_desktop.gui.job_run import LoggedStep
+from recsys_desktop.gui.mailbox import LoggedStep
 from recsys_desktop.gui.pages.training_curves import curves, losses, readable, validations
 
 

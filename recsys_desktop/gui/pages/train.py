@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 from recsys_desktop.gui import formats
 from recsys_desktop.gui.command_box import Command
 from recsys_desktop.gui.jobs import Job, JobState, Lane
+from recsys_desktop.gui.mailbox import LoggedStep
 from recsys_desktop.gui.pages.algorithm_list import AlgorithmList, lacking
 from recsys_desktop.gui.pages.parameter_form import ParameterForm
 from recsys_desktop.gui.pages.training_curves import Curve, curves, losses, readable, validations
@@ -481,8 +482,6 @@ class RunPanel(QWidget):
         )
 
     def _before_known(self, values: Sequence[RunValue]) -> None:
-        from recsys_desktop.gui.job_run import LoggedStep
-
         self._before = curves(LoggedStep(value.step, {value.name: value.value}) for value in values)
         self._draw_curves()
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from recsys_desktop.gui.job_run import LoggedStep
+    from recsys_desktop.gui.mailbox import LoggedStep
 
 _SMALLER_IS_BETTER = ("loss", "rmse", "mae", "error")
 
