@@ -97,12 +97,18 @@ class FitContext(RunPart):
         self.phase = phase
         self._held_out = held_out
         self._history = history
+        self._reached = span[0]
         self._member_epochs = {} if member_epochs is None else member_epochs
 
     @property
     def validates(self) -> bool:
         """As `RunContext.validates`."""
         return self._held_out is not None
+
+    def progress(self, fraction: float, text: str = "") -> None:
+        """As `RunContext.progress`, within this stretch."""
+        super().progress(fraction, text)
+        self._reached = self._start + (self._end - self._start) * min(max(float(fraction), 0.0), 1.0)
 
     def log(self, step: int, **values: float) -> None:
         """As `RunContext.log`, marked with the phase of the run."""
@@ -119,11 +125,23 @@ class FitContext(RunPart):
         return validation_figure(model, held_out, history, self)
 
     def fit(self, algorithm: str, params: Mapping[str, Any], train: Dataset) -> Recommender:
-        """Fit a member of a hybrid, with the same seed and, where it trains in epochs, as many as were best."""
+        """Fit a member of a hybrid, with the same seed and, where it trains in epochs, as many as were best.
+
+        Raises
+        ------
+        CannotFit: the member cannot be fitted or failed, with its reason; the hybrid may go on without it.
+        """
+        try:
+            return self._fit_member(algorithm, params, train)
+        except TrainingFailed as error:
+            raise CannotFit(str(error)) from error
+
+    def _fit_member(self, algorithm: str, params: Mapping[str, Any], train: Dataset) -> Recommender:
         spec = self.job.registry.spec(algorithm)
         job = replace(self.job, spec=spec, params=spec.params.parse(params))
         key = json.dumps([algorithm, job.params.to_dict()], sort_keys=True)
-        span = (self._start, self._end)
+        # Only the hybrid knows how far it is; a member says what it is doing and leaves the bar where it stands.
+        span = (self._reached, self._reached)
         epochs = self._member_epochs.get(key)
         phase = f"{self.phase} {algorithm}".strip()
         if not spec.capabilities.trains_in_epochs or epochs is not None:

@@ -138,6 +138,13 @@ def test_a_hybrid_gets_its_members_from_the_engine(engine: Engine) -> None:
     blend, together = engine.model("toy-blend"), engine.model("toy-together")
     query = blend.ask("00", None).query
     assert np.array_equal(blend.score(query)[0], together.score(query)[0])
+    assert "toys break" in blend.model.left_out_
+
+
+def test_progress_never_runs_back_while_members_of_a_hybrid_are_fitted(engine: Engine) -> None:
+    seen: list[float] = []
+    engine.train(TrainRequest("toy-blend", "toy"), EngineRun(on_progress=lambda fraction, text: seen.append(fraction)))
+    assert seen == sorted(seen)
 
 
 def test_a_workspace_that_is_only_read_trains_nothing(engine: Engine) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from recsys_desktop.api import (
     AlgorithmSpec,
+    CannotFit,
     Capabilities,
     Contribution,
     Dataset,
@@ -254,12 +255,17 @@ BLEND = _toy("blend", Capabilities(Serves.HISTORY))
 
 
 class ToyBlend(Toy):
-    """A hybrid: one member fitted by the engine."""
+    """A hybrid: one member fitted by the engine, another that breaks and is left out."""
 
     spec = BLEND
 
     def _fit(self, train: Dataset, run: RunContext) -> None:
+        run.progress(0.5, "half of the members")
         self.member_ = run.fit("toy-together", {"weight": 2.0}, train)
+        try:
+            run.fit("toy-raises", {}, train)
+        except CannotFit as error:
+            self.left_out_ = str(error)
 
     def _score(self, query: Query, items):
         return self.member_.score(query, items)
