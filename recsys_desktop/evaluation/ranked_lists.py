@@ -230,14 +230,24 @@ def rank_test_users(
     k: int,
     fallback: npt.NDArray[Any] | None = None,
     *,
+    history: Dataset | None = None,
     min_relevant_rating: float | None = None,
     memory_budget: int = MEMORY_BUDGET,
     progress: Callable[[float], None] | None = None,
 ) -> tuple[RankedLists, RankingReport]:
     """Lists for every user of `test`, with their held-out items: what the metrics read. Arguments as `rank_users`.
 
-    train: what the model may know of each user, and what is not listed again. min_relevant_rating: as `relevant_items`.
+    train: what the model was fitted on. history: what each user did, which the model may see and which is not listed
+    again; by default what they did in `train`. min_relevant_rating: as `relevant_items`.
     """
-    report = rank_users(score, train, test_users(test), k, fallback, memory_budget=memory_budget, progress=progress)
+    report = rank_users(
+        score,
+        train if history is None else history,
+        test_users(test),
+        k,
+        fallback,
+        memory_budget=memory_budget,
+        progress=progress,
+    )
     relevant = relevant_items(test, report.users, min_relevant_rating)
     return RankedLists(report.items, report.scores, report.users, relevant, train, test), report

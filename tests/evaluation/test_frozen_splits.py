@@ -13,7 +13,8 @@ def test_every_rating_is_in_exactly_one_part(name):
     data = movielens_small()
     parts = frozen_split(name)
     assert len(parts.train) + len(parts.validation) + len(parts.test) == len(data) == 100_004
-    pairs = np.concatenate([part.users.astype(np.int64) * data.n_items + part.items for part in parts])
+    each = (parts.train, parts.validation, parts.test)
+    pairs = np.concatenate([part.users.astype(np.int64) * data.n_items + part.items for part in each])
     assert len(np.unique(pairs)) == len(data)
     assert len(final_split(name).train) == len(parts.train) + len(parts.validation)
     assert len(development_split(name).test) == len(parts.validation)

@@ -192,6 +192,21 @@ def test_every_user_of_the_test_part_is_judged_the_unknown_included(history):
     assert report.fallback_lists == 2
 
 
+def test_people_held_out_of_training_are_asked_with_a_history_of_their_own(history):
+    nobody = history.subset(np.array([], dtype=int))
+    test = Dataset(history.user_vocabulary, history.item_vocabulary, np.array([0]), np.array([4]))
+    ranked, _ = rank_test_users(
+        lambda query: np.tile(np.arange(6, dtype=np.float32), (len(query), 1)) + query.lengths[:, None],
+        nobody,
+        test,
+        6,
+        history=history,
+    )
+    assert ranked.lists.tolist() == [[5, 4, 2, 1, -1, -1]]
+    assert ranked.scores[0, 0] == 5 + 2
+    assert ranked.train is nobody
+
+
 def test_relevant_items_may_need_a_rating():
     test = Dataset(
         Vocabulary("ab"),
