@@ -8,68 +8,53 @@ from recsys_desktop.api import AlgorithmSpec, Capabilities, Family, Needs, Param
 
 
 class ContentParams(Params):
-    """Parameters of TF-IDF content."""
+    """Parameters of content-based recommendation."""
 
-    tags_weight: float = param(
-        1.0,
-        label="Weight of tags and categories",
-        help="Raise it to let shared genres, tags, skills and categories count more.",
-        ge=0,
-        le=100,
-        tune=TuningRange(0.1, 3, log=True),
-    )
     title_weight: float = param(
         1.0,
-        label="Weight of titles",
-        help="Raise it to let shared words of the titles count more.",
+        help="How much words in common in the titles count beside other features; 0 leaves titles out.",
         ge=0,
         le=100,
-        tune=TuningRange(0.1, 3, log=True),
+        tune=TuningRange(0, 2),
     )
     text_weight: float = param(
         1.0,
-        label="Weight of texts",
-        help="Raise it to let shared words of the descriptions count more.",
+        help="How much words in common in descriptions count beside other features; 0 leaves texts out.",
         ge=0,
         le=100,
-        tune=TuningRange(0.1, 3, log=True),
+        tune=TuningRange(0, 2),
     )
-    numeric_weight: float = param(
-        0.3,
-        label="Weight of numbers",
-        help="Raise it to let close numbers (year, length, price) count more.",
+    category_weight: float = param(
+        1.0,
+        help="How much each column of categories or tags counts beside other features; 0 leaves them out.",
         ge=0,
         le=100,
-        tune=TuningRange(0.1, 1, log=True),
+        tune=TuningRange(0, 2),
     )
-    popularity_exponent: float = param(
-        0.5,
-        help="0 looks at content alone; raise it to prefer, among similar items, those that more people chose.",
+    number_weight: float = param(
+        1.0,
+        help="How much near numbers count (length, level, a year in the title); 0 leaves numbers out.",
         ge=0,
-        le=2,
-        tune=TuningRange(0, 1),
+        le=100,
+        tune=TuningRange(0, 2),
     )
-    min_items: int = param(
-        2,
-        label="Least items of a term",
-        help="Words and tags of fewer items are left out: they cannot make two items alike.",
-        unit="items",
-        ge=1,
+    interest_weight: float = param(
+        5.0,
+        help="How many items of the history one stated interest counts as.",
+        ge=0,
         le=1000,
         advanced=True,
     )
-    max_terms: int = param(
-        30_000,
-        label="Most words",
-        help="The most words kept of titles and of texts, the most frequent ones; lower it to save memory.",
-        unit="words",
-        ge=10,
-        le=1_000_000,
-        advanced=True,
+    popularity: float = param(
+        2.0,
+        help="Raise it to prefer popular items among those that fit; 0 looks at content alone.",
+        ge=0,
+        le=10,
+        tune=TuningRange(0, 4),
     )
     min_rating: float | None = param(
         None,
-        help="Leave out history rated lower than this; empty counts every interaction alike.",
+        help="Leave out interactions rated lower than this; empty counts every interaction alike.",
         ge=-1e6,
         le=1e6,
         advanced=True,
@@ -78,10 +63,10 @@ class ContentParams(Params):
 
 CONTENT = AlgorithmSpec(
     id="content",
-    name="TF-IDF content",
+    name="Content-based",
     family=Family.CONTENT,
-    summary="Finds items like those of the history by titles, texts, tags and numbers, also items nobody chose yet.",
-    implementation="recsys_content.tfidf:ContentRecommender",
+    summary="Items like those in the history, by title, text, categories and numbers; lists items that nobody has met.",
+    implementation="recsys_content.content:ContentBased",
     params=ContentParams,
     capabilities=Capabilities(
         serves=Serves.HISTORY,
@@ -91,10 +76,11 @@ CONTENT = AlgorithmSpec(
         explains=True,
         additive=True,
         faithful_to_removal=True,
+        updates_live=True,
         similar_items=True,
     ),
-    needs=Needs(item_content=True, interactions=False, users=0, items=0),
-    paper="Lops, de Gemmis and Semeraro, Content-based Recommender Systems, Recommender Systems Handbook 2011",
+    needs=Needs(item_content=True, interactions=False),
+    paper="Lops, de Gemmis and Semeraro, Content-based Recommender Systems, Recommender Systems Handbook, 2011",
 )
 
 
