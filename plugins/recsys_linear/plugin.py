@@ -39,7 +39,7 @@ class SlimParams(Params):
         tune=TuningRange(0.5, 20, log=True),
     )
     square_penalty: float = param(
-        60.0,
+        240.0,
         label="Penalty on squared weights",
         help="Raise it to share the weight between similar items, and to trust items with few people less.",
         unit="people",
@@ -67,7 +67,7 @@ class Rp3BetaParams(Params):
         tune=TuningRange(20, 500, log=True),
     )
     alpha: float = param(
-        0.6,
+        0.4,
         help="How evenly a walk spreads: 1 is a random walk, lower lets busy people and popular items speak more.",
         ge=0,
         le=2,

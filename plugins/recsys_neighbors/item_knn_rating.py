@@ -37,7 +37,7 @@ class ItemKnnRating(NeighbourhoodRating):
         """The ratings by user and by item with their deviations, and the candidates of each item twice."""
         co_ratings = shape.n_interactions * max(shape.n_interactions / max(shape.n_users, 1), 1)
         candidates = min(self.params.candidates * shape.n_items, co_ratings)
-        memory = 60 * shape.n_interactions + 20 * candidates + 100 * (shape.n_users + shape.n_items)
+        memory = 32 * shape.n_interactions + 12 * candidates + 100 * (shape.n_users + shape.n_items)
         return Forecast(int(memory) + 4_000_000, 0.1 + 4 * co_ratings / 2e8, cheaper="bias")
 
     def _fit(self, train: Dataset, run: RunContext) -> None:

@@ -56,7 +56,7 @@ class UserKnn(Recommender):
 
     def estimate(self, shape: DataShape) -> Forecast:
         """The interactions by user; they are compared when somebody asks."""
-        memory = 30 * shape.n_interactions + 40 * (shape.n_users + shape.n_items)
+        memory = 40 * shape.n_interactions + 40 * (shape.n_users + shape.n_items)
         return Forecast(int(memory) + 2_000_000, 0.02 + shape.n_interactions / 3e7, cheaper="popularity")
 
     def _fit(self, train: Dataset, run: RunContext) -> None:
