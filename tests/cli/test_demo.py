@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import Run
 
 from recsys_desktop.engine import Engine
 from recsys_desktop.engine.demo import brief_params, demo_algorithms
+from tests.cli.conftest import Run
 
 
 @pytest.mark.slow
@@ -16,8 +16,8 @@ def test_the_demo_takes_the_sample_to_explained_recommendations(run: Run, tmp_pa
     done = run("demo", "--algorithms", "popularity,ease,item-knn", "--user", "15", "--json")
     assert done.code == 0, done.err
     document = done.document
-    figures = {row["algorithm"]: row["figures"] for row in document["comparison"]["rows"]}
-    assert figures["ease"]["ndcg"]["value"] > figures["item-knn"]["ndcg"]["value"] > figures["popularity"]["ndcg"]["value"]
+    ndcg = {row["algorithm"]: row["figures"]["ndcg"]["value"] for row in document["comparison"]["rows"]}
+    assert ndcg["ease"] > ndcg["item-knn"] > ndcg["popularity"]
     items = document["recommendations"]["items"]
     assert len(items) == 10
     assert all(item["title"] and item["sentence"]["text"] and item["confidence"] is not None for item in items)

@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import ROOT, Run
 
 from recsys_desktop.engine import (
     Comparison,
@@ -25,6 +24,7 @@ from recsys_desktop.engine import (
     WrittenLists,
     WrittenPredictions,
 )
+from tests.cli.conftest import ROOT, Run
 
 DOCUMENTED = (ROOT / "docs" / "json-schemas.md").read_text(encoding="utf-8")
 NAMES = set(re.findall(r"`([\w-]+)`", DOCUMENTED))
