@@ -213,7 +213,8 @@ def tied_times(
         pause()
         moments = timestamps[block.rows] - earliest if ranks is None else ranks[block.rows]
         keys = users[block.rows].astype(np.int64) * span + moments
-        keys.sort()
+        if (keys[1:] < keys[:-1]).any():
+            keys.sort()
         same = keys[1:] == keys[:-1]
         tied += int(same.sum() + (same & ~np.concatenate(([False], same[:-1]))[: len(same)]).sum())
     return tied

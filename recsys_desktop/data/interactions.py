@@ -17,7 +17,7 @@ from recsys_desktop.data.read_ahead import read_ahead
 from recsys_desktop.data.report import Action, Problem, ProblemKind
 from recsys_desktop.data.request import CleaningOptions
 from recsys_desktop.data.side_tables import ATTRIBUTE_ROLES, SideTable
-from recsys_desktop.data.table import Batch, RowLines, check_stop
+from recsys_desktop.data.table import Batch, Preference, RowLines, check_stop
 from recsys_desktop.data.timestamps import TimeFormat, guess_time_format, seconds
 from recsys_desktop.data.values import as_text, numbers, trimmed
 
@@ -177,12 +177,15 @@ class InteractionReader:
         names = {role: opened.column(role) for role in (Role.USER, Role.ITEM, *self.roles)}
         columns = {role: name for role, name in names.items() if name is not None}
         attributes = [name for name, role in opened.roles.items() if role in ATTRIBUTE_ROLES]
-        encoded = [name for role, name in columns.items() if role is not Role.TIMESTAMP] + attributes
         time_format = self._time_format(opened, columns.get(Role.TIMESTAMP))
         gathered = _Attributes(opened, attributes)
         before = self._rows_read
         first = True
-        batches = opened.table.batches([*columns.values(), *attributes], self.run, encoded)
+        time_column = columns.get(Role.TIMESTAMP)
+        encoded = frozenset((*columns.values(), *attributes)) - {time_column}
+        whole = frozenset((time_column,)) if time_column and time_format and time_format.kind == "unix" else frozenset()
+        preferred = Preference(encoded, whole)
+        batches = opened.table.batches([*columns.values(), *attributes], self.run, preferred)
         for batch in read_ahead(batches) if self.run.threads > 1 else batches:
             self._take(opened, batch, columns, time_format, part, first, gathered)
             first = False

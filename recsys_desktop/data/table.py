@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -79,6 +79,19 @@ class Batch(NamedTuple):
     fraction: float
 
 
+class Preference(NamedTuple):
+    """In which types columns of text are wanted; a batch may come as plain text all the same.
+
+    encoded: as dictionaries of text. integers: as int64, where every value of a batch is a whole number.
+    """
+
+    encoded: frozenset[str] = frozenset()
+    integers: frozenset[str] = frozenset()
+
+
+ANY_TYPE = Preference()
+
+
 class Table(ABC):
     """A file opened by a reader; reading it twice gives the same rows.
 
@@ -101,8 +114,8 @@ class Table(ABC):
     warnings: tuple[str, ...] = ()
 
     @abstractmethod
-    def batches(self, columns: Sequence[str], run: RunContext, encoded: Collection[str] = ()) -> Iterator[Batch]:
-        """The rows, with `columns` only. `encoded`: text columns wanted as dictionaries, where the format can.
+    def batches(self, columns: Sequence[str], run: RunContext, preferred: Preference = ANY_TYPE) -> Iterator[Batch]:
+        """The rows, with `columns` only; in the types preferred, where the format can.
 
         Raises
         ------

@@ -19,6 +19,7 @@ from recsys_desktop.data import FileKind, ReadOptions, build_dataset, inspect_fi
 from recsys_desktop.data.opening import open_file
 from recsys_desktop.data.readers.built_in import BUILT_IN_READERS
 from recsys_desktop.data.request import BuildRequest, FileSource
+from recsys_desktop.data.table import Preference
 
 U_ITEM = (
     "1|Toy Story (1995)|01-Jan-1995||http://us.imdb.com/M/title-exact?Toy%20Story%20(1995)"
@@ -294,7 +295,7 @@ class TestDelimited:
         rows = "".join(f"u{n % 97},i{n % 89},{n % 5 + 1},{10**9 + n}\n" for n in range(3000))
         path = write("r.csv", "user,item,rating,timestamp\n" + rows)
         table = open_file(FileSource(path)).table
-        batches = list(table.batches(["user", "rating"], RunContext(), ["user"]))
+        batches = list(table.batches(["user", "rating"], RunContext(), Preference(frozenset(["user"]))))
         assert len(batches) > 50
         users = [user for batch in batches for user in batch.columns["user"].to_pylist()]
         assert users == [f"u{n % 97}" for n in range(3000)]

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from recsys_desktop.data.errors import DamagedFile, FileMissing, UnclosedQuote, UnknownEncoding
 
-BLOCK_BYTES = 1 << 24
+BLOCK_BYTES = 1 << 23
 LONGEST_RECORD_BYTES = 1 << 26
 
 _NEWLINE = 10

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,8 +21,10 @@ from recsys_desktop.data.readers.blocks import (
 from recsys_desktop.data.readers.sniffing import TextLayout, sniff_text
 from recsys_desktop.data.request import ReadOptions
 from recsys_desktop.data.table import (
+    ANY_TYPE,
     SAMPLE_ROWS,
     Batch,
+    Preference,
     RejectedRow,
     RowLines,
     SourceColumn,
@@ -77,22 +79,22 @@ class DelimitedTable(Table):
             quoting=file.dialect.quoting,
         )
 
-    def batches(self, columns: Sequence[str], run: RunContext, encoded: Collection[str] = ()) -> Iterator[Batch]:
+    def batches(self, columns: Sequence[str], run: RunContext, preferred: Preference = ANY_TYPE) -> Iterator[Batch]:
         """As `Table.batches`."""
         self.require(columns)
-        yield from self._raw_batches(columns, run, encoded)
+        yield from self._raw_batches(columns, run, preferred)
 
-    def _raw_batches(self, columns: Sequence[str], run: RunContext, encoded: Collection[str]) -> Iterator[Batch]:
+    def _raw_batches(self, columns: Sequence[str], run: RunContext, preferred: Preference) -> Iterator[Batch]:
         """Batches of columns as they stand in the file, whatever columns the table declares."""
         check_stop(run)
         for block in text_blocks(self.path, self.file.dialect, self.file.skip_lines):
-            yield self._batch(block, columns, encoded)
+            yield self._batch(block, columns, preferred)
             check_stop(run)
 
     def sample(self, rows: int = SAMPLE_ROWS) -> Batch:
         """As `Table.sample`."""
         for block in text_blocks(self.path, self.file.dialect, self.file.skip_lines, _SAMPLE_BLOCK_BYTES):
-            batch = self._batch(block, self.column_names(), ())
+            batch = self._batch(block, self.column_names(), ANY_TYPE)
             kept = min(rows, batch.rows)
             return batch._replace(
                 columns={name: array.slice(0, kept) for name, array in batch.columns.items()}, rows=kept
@@ -109,8 +111,8 @@ class DelimitedTable(Table):
                 return round(count / max(block.fraction, 1e-9)), block.fraction == 1.0
         return count, True
 
-    def _batch(self, block: TextBlock, columns: Sequence[str], encoded: Collection[str]) -> Batch:
-        arrays, rejected, count = parse_block(self.file, block, columns, encoded)
+    def _batch(self, block: TextBlock, columns: Sequence[str], preferred: Preference) -> Batch:
+        arrays, rejected, count = parse_block(self.file, block, columns, preferred)
         lines, positions = _place(block, self.file.dialect, count, rejected)
         is_first = block.first_line == self.file.skip_lines + 1
         if is_first and len(rejected) > _MOST_REJECTED_FIRST * (count + len(rejected)):
@@ -127,13 +129,30 @@ class DelimitedTable(Table):
 
 
 def parse_block(
-    file: DelimitedFile, block: TextBlock, columns: Sequence[str], encoded: Collection[str]
+    file: DelimitedFile, block: TextBlock, columns: Sequence[str], preferred: Preference = ANY_TYPE
 ) -> tuple[dict[str, pa.Array], list[tuple[int, int, str]], int]:
     """Arrow columns of a block, the rows of another width as (record number, width, text), and the number of rows."""
     import pyarrow as pa
-    from pyarrow import csv
 
+    wanted = list(columns) or [file.names[0]]
+    text, dictionary = pa.string(), pa.dictionary(pa.int32(), pa.string())
+    types = {name: dictionary if name in preferred.encoded else text for name in wanted}
+    integers = {name: pa.int64() for name in wanted if name in preferred.integers}
     rejected: list[tuple[int, int, str]] = []
+    try:
+        table = _parse(file, block, types | integers, rejected)
+    except pa.ArrowInvalid as error:
+        if integers:
+            return parse_block(file, block, columns, preferred._replace(integers=frozenset()))
+        raise DataFileError(file.path, f"the text cannot be divided ({error})", line=block.first_line) from None
+    return {name: _one_array(table.column(name)) for name in columns}, rejected, table.num_rows
+
+
+def _parse(
+    file: DelimitedFile, block: TextBlock, types: dict[str, pa.DataType], rejected: list[tuple[int, int, str]]
+) -> pa.Table:
+    import pyarrow as pa
+    from pyarrow import csv
 
     def note(row: csv.InvalidRow) -> str:
         rejected.append((row.number - 1, row.actual_columns, row.text))
@@ -143,32 +162,26 @@ def parse_block(
     delimiter = file.dialect.single_delimiter
     if delimiter != file.dialect.delimiter:
         data = data.replace(file.dialect.delimiter.encode(), delimiter.encode())
-    wanted = list(columns) or [file.names[0]]
-    text, dictionary = pa.string(), pa.dictionary(pa.int32(), pa.string())
-    try:
-        table = csv.read_csv(
-            pa.BufferReader(data),
-            read_options=csv.ReadOptions(
-                column_names=list(file.names), use_threads=False, block_size=max(len(data) + 1, 16)
-            ),
-            parse_options=csv.ParseOptions(
-                delimiter=delimiter,
-                quote_char='"' if file.dialect.quoting else False,
-                escape_char="\\" if file.dialect.escape else False,
-                newlines_in_values=block.quoted,
-                invalid_row_handler=note,
-            ),
-            convert_options=csv.ConvertOptions(
-                column_types={name: dictionary if name in encoded else text for name in wanted},
-                include_columns=wanted,
-                strings_can_be_null=False,
-                check_utf8=False,
-            ),
-        )
-    except pa.ArrowInvalid as error:
-        raise DataFileError(file.path, f"the text cannot be divided ({error})", line=block.first_line) from None
-    arrays = {name: _one_array(table.column(name)) for name in columns}
-    return arrays, rejected, table.num_rows
+    return csv.read_csv(
+        pa.BufferReader(data),
+        read_options=csv.ReadOptions(
+            column_names=list(file.names), use_threads=False, block_size=max(len(data) + 1, 16)
+        ),
+        parse_options=csv.ParseOptions(
+            delimiter=delimiter,
+            quote_char='"' if file.dialect.quoting else False,
+            escape_char="\\" if file.dialect.escape else False,
+            newlines_in_values=block.quoted,
+            invalid_row_handler=note,
+        ),
+        convert_options=csv.ConvertOptions(
+            column_types=types,
+            include_columns=list(types),
+            null_values=[],
+            strings_can_be_null=False,
+            check_utf8=False,
+        ),
+    )
 
 
 def _one_array(column: pa.ChunkedArray) -> pa.Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,16 @@ from recsys_desktop.api.run import RunContext
 from recsys_desktop.data.errors import HeaderOnly
 from recsys_desktop.data.kinds import FileKind
 from recsys_desktop.data.request import ReadOptions
-from recsys_desktop.data.table import SAMPLE_ROWS, Batch, RowLines, SourceColumn, Table, check_stop
+from recsys_desktop.data.table import (
+    ANY_TYPE,
+    SAMPLE_ROWS,
+    Batch,
+    Preference,
+    RowLines,
+    SourceColumn,
+    Table,
+    check_stop,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -48,7 +57,7 @@ class ArrowTable(Table):
         self._rows = rows
         self._lines = np.arange(1, rows.num_rows + 1) if lines is None else np.array(lines, dtype=np.int64)
 
-    def batches(self, columns: Sequence[str], run: RunContext, encoded: Collection[str] = ()) -> Iterator[Batch]:
+    def batches(self, columns: Sequence[str], run: RunContext, preferred: Preference = ANY_TYPE) -> Iterator[Batch]:
         """As `Table.batches`."""
         self.require(columns)
         for start in range(0, self._rows.num_rows, BATCH_ROWS):

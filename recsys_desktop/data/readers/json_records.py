@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,10 @@ from recsys_desktop.data.readers.in_memory import ArrowTable
 from recsys_desktop.data.readers.sniffing import sniff_encoding
 from recsys_desktop.data.request import ReadOptions
 from recsys_desktop.data.table import (
+    ANY_TYPE,
     SAMPLE_ROWS,
     Batch,
+    Preference,
     RejectedRow,
     RowLines,
     SourceColumn,
@@ -45,7 +47,7 @@ class JsonLinesTable(Table):
         names = dict.fromkeys(name for record in records for name in record)
         self.columns = tuple(SourceColumn(name, _json_type(records, name)) for name in names)
 
-    def batches(self, columns: Sequence[str], run: RunContext, encoded: Collection[str] = ()) -> Iterator[Batch]:
+    def batches(self, columns: Sequence[str], run: RunContext, preferred: Preference = ANY_TYPE) -> Iterator[Batch]:
         """As `Table.batches`."""
         self.require(columns)
         check_stop(run)

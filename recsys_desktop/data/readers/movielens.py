@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ from recsys_desktop.data.readers.blocks import read_head
 from recsys_desktop.data.readers.delimited import DelimitedFile, DelimitedTable, delimited_file
 from recsys_desktop.data.readers.sniffing import sniff_text
 from recsys_desktop.data.request import ReadOptions
-from recsys_desktop.data.table import SAMPLE_ROWS, Batch, SourceColumn, Table, table_reader
+from recsys_desktop.data.table import ANY_TYPE, SAMPLE_ROWS, Batch, Preference, SourceColumn, Table, table_reader
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -201,15 +201,15 @@ class MovieLensTable(DelimitedTable):
         self._values = layout.values
         self._flags = [name for name in file.names if name not in self.column_names()]
 
-    def batches(self, columns: Sequence[str], run: RunContext, encoded: Collection[str] = ()) -> Iterator[Batch]:
+    def batches(self, columns: Sequence[str], run: RunContext, preferred: Preference = ANY_TYPE) -> Iterator[Batch]:
         """As `Table.batches`."""
         self.require(columns)
-        for batch in self._raw_batches(self._in_file(columns), run, encoded):
+        for batch in self._raw_batches(self._in_file(columns), run, preferred):
             yield self._finished(batch, columns)
 
     def sample(self, rows: int = SAMPLE_ROWS) -> Batch:
         """As `Table.sample`."""
-        batch = next(self._raw_batches(self._in_file(self.column_names()), RunContext(), ()))
+        batch = next(self._raw_batches(self._in_file(self.column_names()), RunContext(), ANY_TYPE))
         kept = min(rows, batch.rows)
         cut = batch._replace(columns={name: array.slice(0, kept) for name, array in batch.columns.items()}, rows=kept)
         return self._finished(cut, self.column_names())

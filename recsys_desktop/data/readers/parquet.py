@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,17 @@ from recsys_desktop.api.run import RunContext
 from recsys_desktop.data.errors import DamagedFile, HeaderOnly
 from recsys_desktop.data.readers.blocks import open_binary
 from recsys_desktop.data.request import ReadOptions
-from recsys_desktop.data.table import SAMPLE_ROWS, Batch, RowLines, SourceColumn, Table, check_stop, table_reader
+from recsys_desktop.data.table import (
+    ANY_TYPE,
+    SAMPLE_ROWS,
+    Batch,
+    Preference,
+    RowLines,
+    SourceColumn,
+    Table,
+    check_stop,
+    table_reader,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,7 +49,7 @@ class ParquetTable(Table):
         self.options = ReadOptions(reader=READER.id)
         self.layout = {"format": READER.name, "row groups": str(groups)}
 
-    def batches(self, columns: Sequence[str], run: RunContext, encoded: Collection[str] = ()) -> Iterator[Batch]:
+    def batches(self, columns: Sequence[str], run: RunContext, preferred: Preference = ANY_TYPE) -> Iterator[Batch]:
         """As `Table.batches`."""
         self.require(columns)
         done = 0

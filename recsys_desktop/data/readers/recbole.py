@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from recsys_desktop.data.names import role_of_name
 from recsys_desktop.data.readers.delimited import DelimitedFile, DelimitedTable, delimited_file
 from recsys_desktop.data.readers.sniffing import sniff_text
 from recsys_desktop.data.request import ReadOptions
-from recsys_desktop.data.table import SAMPLE_ROWS, Batch, SourceColumn, Table, table_reader
+from recsys_desktop.data.table import ANY_TYPE, SAMPLE_ROWS, Batch, Preference, SourceColumn, Table, table_reader
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,9 +32,9 @@ class RecBoleTable(DelimitedTable):
         super().__init__(file, layout, columns, _KINDS.get(file.path.suffix.lower()), READER.id)
         self._lists = {column.name for column in columns if column.declared.endswith("_seq")}
 
-    def batches(self, columns: Sequence[str], run: RunContext, encoded: Collection[str] = ()) -> Iterator[Batch]:
+    def batches(self, columns: Sequence[str], run: RunContext, preferred: Preference = ANY_TYPE) -> Iterator[Batch]:
         """As `Table.batches`."""
-        plain = set(encoded) - self._lists
+        plain = preferred._replace(encoded=preferred.encoded - self._lists)
         for batch in super().batches(columns, run, plain):
             yield self._divided(batch)
 
