@@ -14,9 +14,11 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
@@ -33,7 +35,7 @@ def measure(workspace: Path, wanted: list[str]) -> list[dict[str, object]]:
     from recsys_desktop.gui.app import create_window
     from recsys_desktop.gui.garbage import main_thread_collects_garbage
 
-    _, window = create_window(workspace)
+    window: Any = create_window(workspace)[1]
     session = window.session
     window.show()
 
@@ -65,13 +67,13 @@ def measure(workspace: Path, wanted: list[str]) -> list[dict[str, object]]:
         for algorithm in wanted or list(session.engine.registry.algorithms):
             workbench.choose(algorithm)
             quiet = time.perf_counter() + SETTLING_SECONDS
-            wait(lambda quiet=quiet: time.perf_counter() > quiet and session.jobs.is_idle)
+            wait(partial(_is_quiet, session, quiet))
             beats.clear()
             job = workbench.train()
             if job is None:
                 rows.append({"algorithm": algorithm, "state": "not run"})
                 continue
-            wait(lambda job=job: job.state.is_over)
+            wait(partial(_is_over, job))
             gaps = sorted((after - before) * 1000 for before, after in pairwise(beats))
             rows.append(
                 {
@@ -90,6 +92,14 @@ def measure(workspace: Path, wanted: list[str]) -> list[dict[str, object]]:
         window.close()
         wait(lambda: not window.isVisible())
     return rows
+
+
+def _is_quiet(session: Any, since: float) -> bool:
+    return time.perf_counter() > since and session.jobs.is_idle
+
+
+def _is_over(job: Any) -> bool:
+    return bool(job.state.is_over)
 
 
 def main() -> int:

@@ -12,8 +12,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 ALGORITHMS = ("popularity", "ease", "item-knn", "ials", "bias", "ncf")
 PAGES = ("start", "data", "import", "train", "compare", "recommend", "items", "models", "plugins", "settings")
@@ -46,7 +48,8 @@ def draw(folder: Path, workspace: Path, theme_name: str, suffix: str, pages: lis
     from recsys_desktop.gui.theme import ThemeMode, theme
     from recsys_desktop.resources_path import bundled_folder
 
-    application, window = create_window(workspace)
+    application, made = create_window(workspace)
+    window: Any = made
     theme().set_mode(ThemeMode(theme_name))
     window.show()
     session = window.session
@@ -88,7 +91,7 @@ def draw(folder: Path, workspace: Path, theme_name: str, suffix: str, pages: lis
             settle()
             job = workbench.train()
             if job is not None:
-                wait(lambda job=job: job.fraction > 0.4 or job.state.is_over)
+                wait(partial(_is_well_under_way, job))
         window.grab().save(str(folder / f"{page}-{theme_name}{suffix}.png"))
         if page == "train":
             session.jobs.cancel_all()
@@ -96,6 +99,10 @@ def draw(folder: Path, workspace: Path, theme_name: str, suffix: str, pages: lis
     window.may_stop = lambda _title: True
     window.close()
     application.processEvents()
+
+
+def _is_well_under_way(job: Any) -> bool:
+    return bool(job.fraction > 0.4 or job.state.is_over)
 
 
 def main() -> int:

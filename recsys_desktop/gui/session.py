@@ -33,7 +33,7 @@ class Session(QObject):
     model_changed = Signal()
     datasets_changed = Signal()
     models_changed = Signal()
-    device_known = Signal(str)
+    device_known = Signal(object)
     page_wanted = Signal(str, object)
     notice = Signal(str, object, object)
     failed = Signal(str, str, str)

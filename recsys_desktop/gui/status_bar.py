@@ -75,6 +75,13 @@ class StatusBar(QFrame):
         threads = formats.plural(self._threads, "thread")
         self.machine_label.setText(f"offline \u00b7 {threads} \u00b7 {self._device} \u00b7 {free} free")
 
+    def say_closing(self) -> None:
+        """Say that the window waits for what still runs, from now on."""
+        self._jobs.changed.disconnect(self._show_job)
+        self.bar.hide()
+        self.waiting_label.setText("")
+        self.job_label.setText("Closing\u2026")
+
     def _show_job(self) -> None:
         job = self._jobs.running(Lane.WORK)
         waiting = self._jobs.waiting(Lane.WORK)

@@ -7,6 +7,7 @@ second of that at a stretch. Loaded through ctypes first, they do not hold it, a
 from __future__ import annotations
 
 import ctypes
+import importlib
 import importlib.util
 import logging
 import sys
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_USE_CASES = ("training", "evaluating", "recommending", "explaining")
 _TORCH_LIBRARIES = ("libc10", "libtorch_cpu", "libtorch", "libtorch_python")
 
 
@@ -48,10 +50,12 @@ def load_torch_libraries() -> list[Path]:
 
 
 def load_algorithms(registry: Registry, should_stop: Callable[[], bool]) -> None:
-    """Import every algorithm, and with them the libraries they stand on, one after the other.
+    """Import the use cases and every algorithm, and with them the libraries they stand on, one after the other.
 
     One that cannot be imported is left for the moment when it is used, which says why.
     """
+    for name in _USE_CASES:
+        importlib.import_module(f"recsys_desktop.engine.{name}")
     load_torch_libraries()
     for spec in registry.algorithms.values():
         if should_stop():

@@ -259,8 +259,8 @@ class MainWindow(QMainWindow):
         self._add_panels()
         self._show_context()
 
-    def _show_device(self, device: str) -> None:
-        self.status_bar.set_machine(self.session.engine.threads, device)
+    def _show_device(self, device: object) -> None:
+        self.status_bar.set_machine(self.session.engine.threads, str(device))
 
     def _show_context(self) -> None:
         bar, session = self.context_bar, self.session
@@ -343,6 +343,7 @@ class MainWindow(QMainWindow):
         self._closing = True
         if not jobs.is_idle:
             jobs.cancel_all()
+            self.status_bar.say_closing()
             self.setEnabled(False)
             event.ignore()
             return
