@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,7 @@ from recsys_desktop.data.report import Action, Check, FileSummary, ImportReport,
 from recsys_desktop.data.request import BuildRequest, CleaningOptions, FileSource, ReadOptions
 from recsys_desktop.data.side_tables import ATTRIBUTE_ROLES, SideTable, feature_columns, read_side_table
 from recsys_desktop.data.table import check_stop
+from recsys_desktop.data.texts import ArrowTexts, PairTexts
 from recsys_desktop.data.timestamps import TimeFormat
 from recsys_desktop.data.values import MISSING_TEXTS
 
@@ -509,7 +510,7 @@ class _Builder:
         for file, (within, lines) in rows.located(first[missing]).items():
             chosen = missing[within]
             message = f"{len(chosen):,} {word if len(chosen) == 1 else plural} of the interactions not in {names}"
-            values = [str(ids[int(code)]) for code in chosen]
+            values = ArrowTexts([ids.take(pa.array(chosen))])
             self.problems.append(Problem(kind, Action.KEPT, file, lines, message, values=values))
         self.checks.append(Check("warning", f"{plural} of the interactions that are not in {names}", len(missing)))
 
@@ -578,27 +579,6 @@ class _Builder:
         changed = {name: value for name, value in self.cleaning.to_dict().items() if value != defaults[name]}
         if changed:
             self.provenance["cleaning"] = json.dumps(changed, sort_keys=True)
-
-
-class PairTexts(Sequence[str]):
-    """Texts "user, item" of many rows, made when they are asked for."""
-
-    def __init__(
-        self, users: npt.NDArray[np.int32], items: npt.NDArray[np.int32], user_ids: pa.Array, item_ids: pa.Array
-    ) -> None:
-        self._users, self._items, self._user_ids, self._item_ids = users, items, user_ids, item_ids
-
-    def __len__(self) -> int:
-        return len(self._users)
-
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[str]: ...
-    def __getitem__(self, index: int | slice) -> str | list[str]:
-        if isinstance(index, slice):
-            return [self[position] for position in range(*index.indices(len(self)))]
-        return f"{self._user_ids[int(self._users[index])]}, {self._item_ids[int(self._items[index])]}"
 
 
 def distinct_values(values: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:

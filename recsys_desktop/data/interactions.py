@@ -18,6 +18,7 @@ from recsys_desktop.data.report import Action, Problem, ProblemKind
 from recsys_desktop.data.request import CleaningOptions
 from recsys_desktop.data.side_tables import ATTRIBUTE_ROLES, SideTable
 from recsys_desktop.data.table import Batch, Preference, RowLines, check_stop
+from recsys_desktop.data.texts import ArrowTexts
 from recsys_desktop.data.timestamps import TimeFormat, guess_time_format, seconds
 from recsys_desktop.data.values import as_text, numbers, trimmed
 
@@ -137,7 +138,7 @@ class _Noted:
     """Problems of one kind, column and file, batch after batch."""
 
     lines: list[npt.NDArray[np.int64]] = field(default_factory=list)
-    values: list[str] = field(default_factory=list)
+    values: list[pa.Array] = field(default_factory=list)
 
 
 @dataclass
@@ -225,12 +226,14 @@ class InteractionReader:
         first: bool,
         attributes: _Attributes,
     ) -> None:
+        import pyarrow as pa
+
         file = opened.table.path.name
         self._rows_read += batch.rows + len(batch.rejected)
         if batch.rejected:
             noted = self._noted.setdefault((file, "", ProblemKind.UNPARSABLE_ROW), _Noted())
             noted.lines.append(np.array([row.line for row in batch.rejected], dtype=np.int64))
-            noted.values.extend(row.text for row in batch.rejected)
+            noted.values.append(pa.array([row.text for row in batch.rejected], pa.string()))
         if not batch.rows:
             return
         users = encode(batch.columns[columns[Role.USER]])
@@ -340,7 +343,8 @@ class InteractionReader:
 
         noted = self._noted.setdefault((file, column, kind), _Noted())
         noted.lines.append(batch.lines.at(rows))
-        noted.values.extend(text_cells(batch.columns[column].take(pa.array(rows)))[0])
+        text = as_text(batch.columns[column].take(pa.array(rows)))
+        noted.values.append(text.dictionary_decode() if pa.types.is_dictionary(text.type) else text)
 
     def finish(self) -> Interactions:
         """All rows read so far; the reader is empty afterwards."""
@@ -372,9 +376,9 @@ class InteractionReader:
 
 def _problem(file: str, column: str, kind: ProblemKind, noted: _Noted) -> Problem:
     lines = np.concatenate(noted.lines)
-    return Problem(
-        kind, Action.LEFT_OUT, file, lines, counted(kind, len(lines)), column, noted.values, _ADVICE.get(kind, "")
-    )
+    values = ArrowTexts(noted.values)
+    message = counted(kind, len(lines))
+    return Problem(kind, Action.LEFT_OUT, file, lines, message, column, values, _ADVICE.get(kind, ""))
 
 
 def counted(kind: ProblemKind, count: int) -> str:

@@ -14,6 +14,8 @@ import numpy.typing as npt
 
 from recsys_desktop.api.roles import Role
 
+_STRETCH = 1 << 16
+
 
 class ProblemKind(StrEnum):
     """What can be wrong with a row; the values are what reports show."""
@@ -51,7 +53,8 @@ class Problem:
     """One kind of problem in one column of one file, with every place where it occurs.
 
     lines: int64 (count,), 1-based lines (rows where the format has no lines; 0 where there is no line).
-    values: what stood there, parallel to `lines`, or empty. message: one sentence with the count. advice: what to do.
+    values: what stood there, parallel to `lines` and made when asked for, or empty. message: one sentence with the
+    count. advice: what to do.
     """
 
     kind: ProblemKind
@@ -68,16 +71,17 @@ class Problem:
         """How many rows (or names) are concerned."""
         return len(self.lines)
 
-    def places(self) -> Iterator[tuple[int, str]]:
-        """(line, value) of every occurrence."""
-        for position, line in enumerate(self.lines.tolist()):
-            yield line, self.values[position] if position < len(self.values) else ""
+    def places(self, most: int | None = None) -> Iterator[tuple[int, str]]:
+        """(line, value) of every occurrence, or of the first `most`."""
+        count = self.count if most is None else min(most, self.count)
+        for begin in range(0, count, _STRETCH):
+            end = min(begin + _STRETCH, count)
+            values = self.values[begin:end] if len(self.values) else [""] * (end - begin)
+            yield from zip(self.lines[begin:end].tolist(), values, strict=True)
 
     def to_dict(self, examples: int = 5) -> dict[str, Any]:
         """Plain values with the first few places."""
-        shown = [
-            {"line": line, "value": value} for (line, value), _ in zip(self.places(), range(examples), strict=False)
-        ]
+        shown = [{"line": line, "value": value} for line, value in self.places(examples)]
         return {
             "kind": self.kind.value,
             "action": self.action.value,
@@ -168,9 +172,7 @@ class ImportReport:
             writer = csv.writer(file)
             writer.writerow(("file", "line", "column", "problem", "value", "action"))
             for problem in self.problems:
-                for line, value in problem.places():
-                    writer.writerow(
-                        (problem.file, line or "", problem.column, problem.kind.value, value, problem.action.value)
-                    )
-                    written += 1
+                name, column, kind, action = problem.file, problem.column, problem.kind.value, problem.action.value
+                writer.writerows((name, line or "", column, kind, value, action) for line, value in problem.places())
+                written += problem.count
         return written

@@ -16,6 +16,7 @@ from recsys_desktop.api.run import RunContext
 from recsys_desktop.data.opening import OpenedFile
 from recsys_desktop.data.report import Action, Problem, ProblemKind
 from recsys_desktop.data.table import RejectedRow, Table
+from recsys_desktop.data.texts import ArrowTexts
 from recsys_desktop.data.timestamps import TimeFormat, looks_like_times, seconds
 from recsys_desktop.data.values import MISSING_TEXTS, as_text, is_missing, numbers, trimmed
 
@@ -169,6 +170,8 @@ def _first_rows(codes: npt.NDArray[np.int32], size: int) -> npt.NDArray[np.int64
 def _report_repeated(
     table: SideTable, codes: npt.NDArray[np.int32], first_row: npt.NDArray[np.int64], problems: list[Problem]
 ) -> None:
+    import pyarrow as pa
+
     if all(table.roles[name] is Role.TAGS for name in table.columns):
         return
     known = codes >= 0
@@ -183,7 +186,7 @@ def _report_repeated(
                 table.name,
                 table.lines[rows],
                 f"{len(rows)} {'row repeats' if len(rows) == 1 else 'rows repeat'} an id; its first row counts",
-                values=[str(table.ids[int(row)]) for row in rows],
+                values=ArrowTexts([table.ids.take(pa.array(rows))]),
             )
         )
 

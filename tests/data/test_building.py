@@ -63,7 +63,7 @@ class TestVocabulary:
         assert dataset.item_features.titles is not None
         assert dataset.item_features.titles.tolist() == ["", "X", "W", "V"]
         missing = next(problem for problem in report.problems if problem.kind is ProblemKind.ITEM_NOT_IN_FILE)
-        assert (missing.values, missing.lines.tolist(), missing.action.value) == (["y"], [2], "kept")
+        assert (list(missing.values), missing.lines.tolist(), missing.action.value) == (["y"], [2], "kept")
 
     def test_people_of_the_user_file_are_known_without_interactions(self, write) -> None:
         dataset, _ = build(write("r.csv", "user,item\na,x\nb,y\n"), users=write("u.csv", "user,age\nc,3\nb,4\n"))
@@ -194,7 +194,7 @@ class TestRatings:
         path = write("r.csv", "user,item,rating\na,x,0\nb,x,3\nc,x,6\nd,x,5\n")
         dataset, report = build(path, cleaning=CleaningOptions(rating_minimum=1, rating_maximum=5))
         assert problems(report) == {"rating out of range": [2, 4]}
-        assert report.problems[0].values == ["0", "6"]
+        assert list(report.problems[0].values) == ["0", "6"]
         assert dataset.rating_scale == RatingScale(1, 5, 1)
         assert any(check.text == "ratings outside 1 to 5, left out" and check.count == 2 for check in report.checks)
 

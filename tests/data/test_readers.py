@@ -73,7 +73,7 @@ class TestMovieLens:
         assert dataset.item_features.describe(1)["genres"] == ["Animation", "Children's"]
         assert dataset.item_features.describe(2)["title"] == "A: B"
         assert dataset.user_features.describe(0) == {"gender": "F", "age": "under 18", "occupation": "school student"}
-        assert [problem.values for problem in report.problems] == [["1193"]]
+        assert [list(problem.values) for problem in report.problems] == [["1193"]]
 
     def test_10m_tags_are_whole(self, write) -> None:
         tags = write("tags.dat", "15::4973::excellent, really!::1215184630\n20::4973::politics::1188263867\n")
