@@ -1,284 +1,409 @@
-"""The weighted hybrid: one score from several algorithms, each with the weight that ranks held-out items best."""
+"""The weighted hybrid: members' scores made alike for each person, mixed with weights learnt on data set aside."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib.metadata
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from recsys_desktop.api import (
+    AlgorithmSpec,
     CannotFit,
     Contribution,
     Dataset,
     DataShape,
     Explanation,
     Forecast,
-    InvalidParameter,
     Query,
     Recommender,
     RunContext,
     Source,
+    Validation,
 )
-from recsys_desktop.api.dataset import Bool, Float32, Int32
-from recsys_hybrid.combining import Standardised, standardised, weighted_mean
+from recsys_desktop.api.dataset import Bool, Float32, Int32, Int64
 from recsys_hybrid.plugin import WEIGHTED_HYBRID, WeightedHybridParams
-from recsys_hybrid.weight_search import BEST_OF_EACH, LENGTH, Weights, gather_candidates, lattice, undistinguished_mean
 
-_HELD_OUT_SHARE = 0.1
-_FEWEST_PEOPLE = 20
-_MOST_PEOPLE = 2000
-_TRIAL_ENDS, _LEARNING_ENDS = 0.45, 0.55
-_GROWS_WITH_INTERACTIONS = frozenset(
-    ("ials", "item-knn", "user-knn", "rp3beta", "bpr", "content", "popularity", "recent-popularity", "bias")
-)
+HELD_OUT_SHARE = 0.1
+MOST_USERS = 1000
+"""The most users whose lists the weights are learnt on."""
+
+CANDIDATES = 100
+"""How many of each member's best items a list can be made of while weights are learnt."""
+
+STEPS = (0.2, 0.1)
+"""How much weight moves from one member to another in a step of the search, coarse to fine."""
+
+PLATEAU = 0.01
+"""Share of the best figure by which weights may fall behind and still count as equally good."""
+
+_PEOPLE_AT_ONCE = 128
 
 
 class WeightedHybrid(Recommender):
-    """Weighted hybrid (Burke 2002, section 2.1).
+    """A weighted mean of members' scores (Burke 2002, section 2.1), each scaled for the person.
 
-    With z_m(u, i) the score of member m for item i, less the mean of its scores for this person and in their standard
-    deviations (over all items that it scores), the score is
+    With z_m(i) member m's score of item i, scaled over the items that the person has not met (to mean 0 and standard
+    deviation 1, or to -log2(1 + place in the member's list)), and M the members that score the item for this person:
 
-        s(u, i) = Σ w_m z_m(u, i) / Σ w_m        over the members that have a score for this person and item
+        score(i) = Σ_{m ∈ M} w_m z_m(i) / Σ_{m ∈ M} w_m
 
-    so that a member without an opinion neither helps nor harms. Weights are given, or learnt: the members are fitted
-    without a tenth of each person's interactions, the weights are the mean of all those that rank that tenth as well as
-    the best by NDCG@10 (for at most 2,000 people, see `weight_search`), and the members that have any weight are fitted
-    again to everything.
-    With fewer than 20 people to learn from, all members weigh the same.
+    So a member that knows nothing of a person or an item leaves the decision to the others.
 
-    A member that cannot be fitted to the data is left out, as is one that gets no weight. Asked to stop, the hybrid
-    keeps the members that it has: equal weights before they were learnt, afterwards members fitted without the tenth
-    where those fitted to everything are missing.
+    Weights, where they are not given: members are fitted without a tenth of each user's interactions, chosen at random;
+    weight moves between pairs of members while the figure of the lists on that tenth rises (`best_weights`); then
+    members are fitted on everything. Where the run cannot validate, all weigh alike. A member that cannot be fitted on
+    this data is left out, and the run's progress says so.
 
-    Serves whom any member serves and lists what any member lists; the declared capabilities are those of the default
-    members. An explanation adds up what each history entry (feature, factor, ...) is to every member; a member
-    that cannot be broken down so is one contribution. The means by which scores were standardised are in the base.
-
-    Fitted: `members_`, the fitted members; `weights_` float64 (m,), theirs, 1 together; `left_out_`, the reasons by id;
-    `held_out_ndcg_`, the NDCG@10 that the weights reached where they were learnt, or None.
+    Fitted: `members_`, the fitted Recommenders; `weights_` float32 (members,), their sum is 1; `left_out_`, for each
+    member that could not be fitted its id and the reason.
     """
 
     spec = WEIGHTED_HYBRID
-    params: WeightedHybridParams
 
+    params: WeightedHybridParams
     members_: list[Recommender]
-    weights_: Weights
-    left_out_: dict[str, str]
-    held_out_ndcg_: float | None
+    weights_: Float32
+    left_out_: list[str]
 
     def estimate(self, shape: DataShape) -> Forecast:
-        """All members together, at their default parameters.
-
-        A hybrid knows its members by id only, until they are fitted. Those known to grow with the interactions are
-        forecast like implicit ALS or item neighbours, whichever is more; every other like EASE, whose square of the
-        smaller side is the largest form there is.
-        """
-        members = self.params.members
-        squares = sum(member not in _GROWS_WITH_INTERACTIONS for member in members)
-        side, rows = min(shape.n_users, shape.n_items), shape.n_users + shape.n_items
-        memory = 4 * side * side * (squares + 0.2) * bool(squares)
-        memory += 30 * len(members) * shape.n_interactions + 450 * len(members) * (rows + 2 * shape.n_items)
-        fits = 1 if self.params.weights else 2
-        if fits == 2:
-            width = BEST_OF_EACH * len(members)
-            memory += min(shape.n_users, _MOST_PEOPLE) * width * (8 * len(members) + 30)
-        walks = shape.n_interactions * max(shape.n_interactions / max(rows, 1), 1)
-        seconds = fits * (squares * side**3 / 6e10 + len(members) * (walks / 2e8 + 2e-4 * rows))
+        """The members' own forecasts, as far as their plugins are installed; the data without the held-out part."""
+        specs = _installed()
+        settings = self.params.settings()
+        known = [specs[member] for member in self.params.members if member in specs]
+        forecasts = [spec.load()(spec.params.parse(settings.get(spec.id, {}))).estimate(shape) for spec in known]
+        largest = max((forecast.memory_bytes for forecast in forecasts), default=0)
+        others = sum(forecast.memory_bytes for forecast in forecasts) - largest
+        memory = largest + others // 2 + 60 * shape.n_interactions
+        seconds = sum(forecast.seconds for forecast in forecasts)
+        note = f"{len(known)} members"
+        if missing := [member for member in self.params.members if member not in specs]:
+            note += f"; nothing is known of {', '.join(missing)}"
+        cheapest = min(zip(forecasts, known, strict=True), key=lambda pair: pair[0].memory_bytes, default=None)
         return Forecast(
-            int(memory) + 6_000_000,
-            0.5 + seconds,
-            cheaper="item-knn",
-            note=f"{len(members)} members, fitted {'twice, to learn their weights' if fits == 2 else 'once'}",
+            memory + 4_000_000,
+            seconds if self.params.weights else 2 * seconds + 2,
+            cheaper="" if cheapest is None else cheapest[1].id,
+            note=note,
         )
 
     def _fit(self, train: Dataset, run: RunContext) -> None:
-        self.left_out_ = {}
-        self.held_out_ndcg_ = None
-        if self.params.weights:
-            given = dict(zip(self.params.members, self.params.weights, strict=True))
-            wanted = {member: float(weight) for member, weight in given.items() if weight > 0}
-            self._keep(self._fit_members(list(wanted), train, run, 0.0, 1.0), wanted)
-        elif len(self.params.members) == 1 or not self._fit_learning(train, run):
-            self.left_out_ = {}
-            members = self._fit_members(self.params.members, train, run, _LEARNING_ENDS, 1.0)
-            self._keep(members, dict.fromkeys(self.params.members, 1.0))
-            _log_weights(run, {member: 1 / len(members) for member in members})
-
-    def _fit_learning(self, train: Dataset, run: RunContext) -> bool:
-        """Learn the weights and fit the members to everything; False where there is too little to learn from."""
-        kept, held_out = train.hold_out(_HELD_OUT_SHARE, run.generator("weighted-hybrid held out"))
-        people = np.flatnonzero(held_out.user_counts)
-        if len(people) < _FEWEST_PEOPLE:
-            run.progress(0.0, f"only {len(people)} people have interactions to learn weights from: all members equal")
-            return False
-        if len(people) > _MOST_PEOPLE:
-            people = np.sort(run.generator("weighted-hybrid people").choice(people, _MOST_PEOPLE, replace=False))
-        members = self._fit_members(self.params.members, kept, run, 0.0, _TRIAL_ENDS)
+        weights = {member: float(text) for member, text in zip(self.params.members, self.params.weights, strict=False)}
+        if not weights and len(self.params.members) > 1 and not run.should_stop:
+            weights = self._learnt_weights(train, run)
+        members, self.left_out_ = self._fitted_members(train, run, 0.5 if not self.params.weights else 0.0, 1.0)
         if not members:
-            return False
-        weights = dict.fromkeys(members, 1.0)
-        if not run.should_stop:
-            weights = self._learn(list(members.values()), kept, held_out, people, run)
-        for member in [member for member in members if not weights[member]]:
-            del members[member]
-            self.left_out_[member] = "no weight: lists of held-out items are best without it"
-        for place, member in enumerate(list(members)):
-            if run.should_stop:
-                break
-            begin = _LEARNING_ENDS + (1 - _LEARNING_ENDS) * place / len(members)
-            self._announce(run, begin, f"fitting {member} to everything")
-            del members[member]
-            self._fit_member(member, train, run, members)
-        self._keep(members, weights)
-        return True
+            raise CannotFit("no member of the hybrid could be fitted: " + "; ".join(self.left_out_))
+        chosen = np.array([weights.get(member.spec.id, 0.0) for member in members])
+        if chosen.sum() == 0:
+            chosen = np.ones(len(members))
+        self.members_ = members
+        self.weights_ = (chosen / chosen.sum()).astype(np.float32)
 
-    def _fit_members(
-        self, wanted: Sequence[str], train: Dataset, run: RunContext, begin: float, end: float
-    ) -> dict[str, Recommender]:
-        """Fit members one by one; asked to stop, at least one."""
-        members: dict[str, Recommender] = {}
-        for place, member in enumerate(wanted):
-            if members and run.should_stop:
-                break
-            self._announce(run, begin + (end - begin) * place / len(wanted), f"fitting {member}")
-            self._fit_member(member, train, run, members)
-        return members
+    def _fitted_members(
+        self, train: Dataset, run: RunContext, begin: float, end: float
+    ) -> tuple[list[Recommender], list[str]]:
+        """The members that can be fitted, in order, and "id: reason" of the others."""
+        settings = self.params.settings()
+        fitted: list[Recommender] = []
+        left_out: list[str] = []
+        for place, member in enumerate(self.params.members):
+            fraction = begin + (end - begin) * place / len(self.params.members)
+            without = f" (without {', '.join(text.split(':')[0] for text in left_out)})" if left_out else ""
+            run.progress(fraction, f"fitting {member}{without}")
+            try:
+                fitted.append(run.fit(member, settings.get(member, {}), train))
+            except CannotFit as error:
+                left_out.append(f"{member}: {error}")
+        if left_out and fitted:
+            run.progress(end, f"goes on without {'; '.join(left_out)}")
+        return fitted, left_out
 
-    def _fit_member(self, member: str, train: Dataset, run: RunContext, members: dict[str, Recommender]) -> None:
-        """Add the fitted member to `members`, or its reason to `left_out_`."""
-        try:
-            members[member] = run.fit(member, self.params.of_member(member), train)
-        except CannotFit as reason:
-            self.left_out_[member] = str(reason)
-        except InvalidParameter as error:
-            raise InvalidParameter("member_params", f"'{member}.{error.name}': {error.reason}") from error
-
-    def _announce(self, run: RunContext, fraction: float, text: str) -> None:
-        missing = "; ".join(f"{member} is left out ({reason})" for member, reason in self.left_out_.items())
-        run.progress(fraction, f"{text}; {missing}" if missing else text)
-
-    def _learn(
-        self,
-        members: list[Recommender],
-        kept: Dataset,
-        held_out: Dataset,
-        people: npt.NDArray[np.int64],
-        run: RunContext,
-    ) -> dict[str, float]:
-        """Weights by member id, 1 together; equal where the person asked to stop or there is one member only."""
-        ids = [member.spec.id for member in members]
-        equal = dict.fromkeys(ids, 1 / max(len(ids), 1))
+    def _learnt_weights(self, train: Dataset, run: RunContext) -> dict[str, float]:
+        """By member, the weights that do best on a tenth of each user's interactions; empty where none are learnt."""
+        kept, held_out = train.hold_out(HELD_OUT_SHARE, run.generator("weights"))
+        if not len(held_out):
+            return {}
+        members, _ = self._fitted_members(kept, run, 0.0, 0.4)
         if len(members) < 2:
-            return equal
+            return {member.spec.id: 1.0 for member in members}
+        users = np.flatnonzero(held_out.user_counts)
+        if len(users) > MOST_USERS:
+            users = np.sort(run.generator("users for weights").choice(users, MOST_USERS, replace=False))
+        chosen = np.zeros(train.n_users, dtype=np.bool_)
+        chosen[users] = True
+        part = held_out.subset(chosen[held_out.users])
+        run.progress(0.42, "learning weights")
+        blend = _CandidateBlend.of(self, members, Query.of_users(kept, users))
 
-        def advance(fraction: float) -> bool:
-            begin = _TRIAL_ENDS + (_LEARNING_ENDS - _TRIAL_ENDS) * 0.5 * fraction
-            self._announce(run, begin, f"asking {len(ids)} members about {len(people)} people")
-            return not run.should_stop
+        def figure(weights: npt.NDArray[np.float64]) -> Validation | None:
+            blend.weights_ = weights.astype(np.float32)
+            return run.validate(blend, part, kept)
 
-        candidates = gather_candidates(members, kept, held_out, people, advance)
-        if candidates is None:
-            return equal
-        self._announce(run, (_TRIAL_ENDS + _LEARNING_ENDS) / 2, "learning how far to trust each member")
-        tried = lattice(len(members))
-        figures = np.empty((len(tried), len(people)))
-        for row, weights in enumerate(tried):
-            if run.should_stop:
-                return equal
-            figures[row] = candidates.ndcg(weights)
-        learnt = undistinguished_mean(tried, figures)
-        self.held_out_ndcg_ = float(candidates.ndcg(learnt).mean())
-        shares = dict(zip(ids, learnt.tolist(), strict=True))
-        _log_weights(run, shares, **{f"ndcg@{LENGTH}": self.held_out_ndcg_})
-        return shares
-
-    def _keep(self, members: dict[str, Recommender], weights: dict[str, float]) -> None:
-        if not members:
-            reasons = "; ".join(f"{member}: {reason}" for member, reason in self.left_out_.items())
-            raise CannotFit(f"no member of the hybrid can be fitted ({reasons})")
-        shares = np.array([weights[member] for member in members])
-        self.members_ = list(members.values())
-        self.weights_ = shares / shares.sum()
-
-    def _serves(self, query: Query) -> Bool:
-        served: Bool = np.logical_or.reduce([member._serves(query) for member in self.members_])
-        return served
+        weights = best_weights(len(members), figure, lambda: run.should_stop)
+        if weights is None:
+            return {}
+        return {member.spec.id: float(weight) for member, weight in zip(members, weights, strict=True)}
 
     def scorable_items(self) -> Bool:
-        """bool (n_items,): the items that any member lists."""
-        listed: Bool = np.logical_or.reduce([member.scorable_items() for member in self.members_])
-        return listed
+        """bool (n_items,): the items that at least one member with some weight can list."""
+        if "members_" not in vars(self):
+            return self.known_items_
+        scorable = np.zeros(self.n_items, dtype=np.bool_)
+        for member, weight in zip(self.members_, self.weights_, strict=True):
+            if weight > 0:
+                scorable |= member.scorable_items()
+        return scorable
 
-    def _score(self, query: Query, items: Int32 | None) -> Float32:
-        scores, _ = weighted_mean(
-            (weight, standardised(member.score(query)).values)
-            for weight, member in zip(self.weights_.tolist(), self.members_, strict=True)
-        )
-        return scores if items is None else scores[:, items]
+    def _score(self, query: Query, items: Int32 | None) -> npt.NDArray[Any]:
+        chosen = np.arange(self.n_items, dtype=np.int32) if items is None else items
+        out = np.empty((len(query), len(chosen)), dtype=np.float32)
+        for begin in range(0, len(query), _PEOPLE_AT_ONCE):
+            people = np.arange(begin, min(begin + _PEOPLE_AT_ONCE, len(query)))
+            parts = (
+                _Scaled.of(member.score(block), block, self.params.normalisation).values[:, chosen]
+                for block in [query.take(people)]
+                for member in self.members_
+            )
+            out[people] = _mixed(parts, self.weights_, (len(people), len(chosen)))
+        return out
 
     def _explain(self, query: Query, items: Int32, scores: Float32) -> list[Explanation]:
-        asked = [standardised(member.score(query)) for member in self.members_]
-        weights = self.weights_.tolist()
-        _, together = weighted_mean(zip(weights, (answer.values[:, items] for answer in asked), strict=True))
-        gathered = [_Parts() for _ in items]
-        for member, weight, answer in zip(self.members_, weights, asked, strict=True):
-            values = answer.values[0, items]
-            answered = np.flatnonzero(~np.isnan(values))
-            shares = weight / together[0, answered].astype(np.float64)
-            own = self._own_explanations(member, query, items[answered])
-            for place, share, explanation in zip(answered.tolist(), shares.tolist(), own, strict=True):
-                gathered[place].add(member.spec.name, share, float(values[place]), answer, explanation)
-        return [
-            parts.explanation(int(item), float(score))
-            for item, score, parts in zip(items, scores, gathered, strict=True)
+        scaled = [
+            _Scaled.of(member.score(query), query, self.params.normalisation)
+            for member, weight in zip(self.members_, self.weights_, strict=True)
+            if weight > 0
         ]
+        members = [member for member, weight in zip(self.members_, self.weights_, strict=True) if weight > 0]
+        weights = self.weights_[self.weights_ > 0]
+        by_history = self.params.explain_by == "history" and self.params.normalisation == "z-score"
+        explanations = []
+        for item, score in zip(items.tolist(), scores, strict=True):
+            values = np.array([part.values[0, item] for part in scaled])
+            taking_part = ~np.isnan(values)
+            shares = np.where(taking_part, weights, 0) / weights[taking_part].sum()
+            base = 0.0
+            contributions: list[Contribution] = []
+            of_history: dict[int, float] = {}
+            for place in np.flatnonzero(taking_part).tolist():
+                member, share, part = members[place], float(shares[place]), scaled[place]
+                own = self._additive_parts(member, query, item) if by_history else None
+                if own is None:
+                    contributions.append(
+                        Contribution(Source.MODEL, share * float(values[place]), label=member.spec.name)
+                    )
+                    continue
+                factor = share / float(part.spread[0])
+                base += factor * (own.base + own.residual - float(part.mean[0]))
+                for one in own.contributions:
+                    if one.kind is Source.HISTORY:
+                        of_history[one.code] = of_history.get(one.code, 0.0) + factor * one.value
+                    else:
+                        contributions.append(
+                            Contribution(one.kind, factor * one.value, one.code, f"{member.spec.name}: {one.label}")
+                        )
+            contributions += [Contribution(Source.HISTORY, value, code) for code, value in of_history.items()]
+            described = ", ".join(
+                f"{share:.0%} {member.spec.name}"
+                for member, share in zip(members, shares.tolist(), strict=True)
+                if share > 0
+            )
+            explanations.append(
+                Explanation.of(
+                    item,
+                    float(score),
+                    contributions,
+                    base=base,
+                    additive=True,
+                    faithful_to_removal=False,
+                    method=f"weights of the members, each scaled to the person's other items: {described}",
+                )
+            )
+        return explanations
 
-    def _own_explanations(self, member: Recommender, query: Query, items: Int32) -> list[Explanation] | list[None]:
-        if not member.spec.capabilities.additive or not len(items):
-            return [None] * len(items)
-        return member.explain(query, items)
+    @staticmethod
+    def _additive_parts(member: Recommender, query: Query, item: int) -> Explanation | None:
+        """A member's explanation whose parts add up, or None."""
+        if not (member.spec.capabilities.explains and member.spec.capabilities.additive):
+            return None
+        return member.explain(query, [item])[0]
 
 
-def _log_weights(run: RunContext, weights: dict[str, float], **figures: float) -> None:
-    run.log(1, **figures, **{f"weight of {member}": weight for member, weight in weights.items()})
+class _Scaled(NamedTuple):
+    """A member's scores made alike: values float32 (n, n_items), NaN where it has none.
+
+    By z-score they are (score - mean) / spread; mean, spread: float64 (n,), 0 and 1 where places count.
+    """
+
+    values: Float32
+    mean: npt.NDArray[np.float64]
+    spread: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, scores: Float32, query: Query, normalisation: str) -> _Scaled:
+        """Scale scores (n, n_items) over the items that each person has not met; they are overwritten."""
+        others = ~np.isnan(scores)
+        if normalisation == "rank":
+            return cls(_places(scores, others, query), np.zeros(len(query)), np.ones(len(query)))
+        compared = others.copy()
+        compared[query.owner, query.items] = False
+        compared[~compared.any(axis=1)] = others[~compared.any(axis=1)]
+        count = np.maximum(compared.sum(axis=1), 1)
+        mean = np.sum(scores, axis=1, where=compared, dtype=np.float64) / count
+        scores -= mean[:, None].astype(np.float32)
+        spread = np.sqrt(np.sum(np.square(scores), axis=1, where=compared, dtype=np.float64) / count)
+        spread[spread < 1e-12] = 1.0
+        scores /= spread[:, None].astype(np.float32)
+        return cls(scores, mean, spread)
 
 
-class _Parts:
-    """One score being taken apart: the members' contributions to it, summed by what they come from."""
+def _places(scores: Float32, answered: Bool, query: Query) -> Float32:
+    """-log2(1 + place) of each answered item among those not met, the best at place 1; items met by the same rule."""
+    out = np.full(scores.shape, np.nan, dtype=np.float32)
+    for person in range(len(query)):
+        row = scores[person]
+        compared = answered[person].copy()
+        compared[query.history(person)] = False
+        ordered = np.sort(-row[compared])
+        places = 1 + np.searchsorted(ordered, -row[answered[person]], side="left")
+        out[person, answered[person]] = -np.log2(1 + places)
+    return out
 
-    def __init__(self) -> None:
-        self.base = 0.0
-        self.sums: dict[tuple[Source, int, str], float] = {}
-        self.shares: list[str] = []
 
-    def add(self, name: str, share: float, value: float, answer: Standardised, explanation: Explanation | None) -> None:
-        """A member's part: share of the weight, standardised score, and its own explanation where that adds up."""
-        self.shares.append(f"{name} {share * value:+.2f} (weight {share:.2f})")
-        deviation = float(answer.deviation[0])
-        if not deviation:
-            return
-        if explanation is None:
-            self._count(Source.MODEL, -1, name, share * value)
-            return
-        scale = share / deviation
-        self.base += scale * (explanation.base - float(answer.mean[0]))
-        for part in explanation.contributions:
-            self._count(part.kind, part.code, part.label, scale * part.value)
+def _mixed(parts: Any, weights: npt.NDArray[Any], shape: tuple[int, int]) -> Float32:
+    """The weighted mean of arrays of this shape over those that are not NaN; NaN where all are."""
+    total = np.zeros(shape, dtype=np.float32)
+    present = np.zeros(shape, dtype=np.float32)
+    for part, weight in zip(parts, weights, strict=True):
+        if weight > 0:
+            missing = np.isnan(part)
+            part[missing] = 0
+            total += weight * part
+            present += weight * ~missing
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mixed: Float32 = total / present
+    return mixed
 
-    def _count(self, kind: Source, code: int, label: str, value: float) -> None:
-        key = (kind, code, label)
-        self.sums[key] = self.sums.get(key, 0.0) + value
 
-    def explanation(self, item: int, score: float) -> Explanation:
-        """The sums as an explanation of the score."""
-        return Explanation.of(
-            item,
-            score,
-            [Contribution(kind, value, code, label) for (kind, code, label), value in self.sums.items()],
-            base=self.base,
-            additive=True,
-            faithful_to_removal=False,
-            method="weighted mean of standardised scores: " + ", ".join(self.shares),
-        )
+class _CandidateBlend(WeightedHybrid):
+    """The hybrid while its weights are learnt: for some users, only the best items of each member, kept in memory.
+
+    `_places` int64 (n_users,), the position of each user, -1 for others; `_items` int32 (users, candidates);
+    `_parts` float32 (members, users, candidates), scaled scores, NaN where there are fewer candidates.
+    """
+
+    _places: Int64
+    _items: Int32
+    _parts: Float32
+
+    @classmethod
+    def of(cls, hybrid: WeightedHybrid, members: Sequence[Recommender], query: Query) -> _CandidateBlend:
+        """Score the people of a query by every member and keep what can be listed."""
+        blend = cls(hybrid.params)
+        blend.user_vocabulary, blend.item_vocabulary = hybrid.user_vocabulary, hybrid.item_vocabulary
+        blend.known_users_, blend.known_items_ = hybrid.known_users_, hybrid.known_items_
+        blend.rating_scale_ = None
+        width = min(CANDIDATES * len(members), hybrid.n_items)
+        blend._places = np.full(hybrid.n_users, -1, dtype=np.int64)
+        blend._places[query.users] = np.arange(len(query))
+        blend._items = np.zeros((len(query), width), dtype=np.int32)
+        blend._parts = np.full((len(members), len(query), width), np.nan, dtype=np.float32)
+        for begin in range(0, len(query), _PEOPLE_AT_ONCE):
+            people = np.arange(begin, min(begin + _PEOPLE_AT_ONCE, len(query)))
+            block = query.take(people)
+            scaled = [_Scaled.of(member.score(block), block, hybrid.params.normalisation).values for member in members]
+            for values in scaled:
+                values[block.owner, block.items] = np.nan
+            for row, person in enumerate(people.tolist()):
+                found = np.unique(np.concatenate([_best(values[row], CANDIDATES) for values in scaled]))
+                blend._items[person, : len(found)] = found
+                for place, values in enumerate(scaled):
+                    blend._parts[place, person, : len(found)] = values[row, found]
+        return blend
+
+    def scorable_items(self) -> Bool:
+        """Every item: those that are no candidates score NaN."""
+        return np.ones(self.n_items, dtype=np.bool_)
+
+    def _score(self, query: Query, items: Int32 | None) -> npt.NDArray[Any]:
+        rows = self._places[query.users]
+        of_people = self._items[rows]
+        mixed = _mixed((part[rows] for part in self._parts), self.weights_, of_people.shape)
+        out = np.full((len(query), self.n_items), np.nan, dtype=np.float32)
+        people, columns = np.nonzero(~np.isnan(mixed))
+        out[people, of_people[people, columns]] = mixed[people, columns]
+        return out if items is None else out[:, items]
+
+
+def _best(values: Float32, count: int) -> Int64:
+    """The codes of the `count` largest values (n_items,), fewer where others are NaN; in no order."""
+    answered = np.flatnonzero(~np.isnan(values))
+    if len(answered) <= count:
+        return answered
+    return answered[np.argpartition(-values[answered], count)[:count]]
+
+
+def best_weights(
+    count: int, figure: Callable[[npt.NDArray[np.float64]], Validation | None], should_stop: Callable[[], bool]
+) -> npt.NDArray[np.float64] | None:
+    """Weights (count,), from 0 with sum 1, for which `figure` is best; None where it never answers.
+
+    Starts at the best of all alike and each alone, and moves weight from one member to another as long as that helps,
+    first in large steps, then in small ones. The answer is the mean of all weights tried whose figure is within
+    `PLATEAU` of the best: the middle of what is equally good rather than its luckiest corner.
+    """
+    tried: dict[bytes, tuple[npt.NDArray[np.float64], Validation]] = {}
+    best: Validation | None = None
+    weights: npt.NDArray[np.float64] | None = None
+
+    def try_out(candidate: npt.NDArray[np.float64]) -> bool:
+        nonlocal best, weights
+        key = np.round(candidate, 6).tobytes()
+        if key in tried or should_stop():
+            return False
+        found = figure(candidate)
+        if found is None:
+            return False
+        tried[key] = candidate, found
+        if not found.better_than(best):
+            return False
+        best, weights = found, candidate
+        return True
+
+    for start in (np.full(count, 1 / count), *np.eye(count)):
+        try_out(start)
+    for step in STEPS:
+        improved = weights is not None
+        while improved:
+            improved = False
+            for source in range(count):
+                for target in range(count):
+                    assert weights is not None
+                    moved = min(step, float(weights[source]))
+                    if source == target or moved <= 0:
+                        continue
+                    candidate = weights.copy()
+                    candidate[source] -= moved
+                    candidate[target] += moved
+                    improved |= try_out(candidate)
+    if best is None:
+        return None
+    near = [w for w, found in tried.values() if abs(found.value - best.value) <= PLATEAU * abs(best.value)]
+    mean: npt.NDArray[np.float64] = np.mean(near, axis=0)
+    return mean
+
+
+def _installed() -> dict[str, AlgorithmSpec]:
+    """The algorithms that installed plugins announce, by id; plugins that fail are the application's to report."""
+    found: dict[str, AlgorithmSpec] = {}
+    for entry in importlib.metadata.entry_points(group="recsys_desktop"):
+        try:
+            announce = getattr(entry.load(), "recsys_desktop_algorithms", None)
+            specs = announce() if announce is not None else ()
+        except Exception:  # noqa: BLE001 - a broken plugin of somebody else must not break this forecast
+            continue
+        for spec in specs:
+            found.setdefault(spec.id, spec)
+    return found
