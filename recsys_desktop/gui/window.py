@@ -325,6 +325,20 @@ class MainWindow(QMainWindow):
             (ThemeMode.SYSTEM, "Theme of the system"),
         ):
             commands.append(Command(name, "appearance", functools.partial(theme().set_mode, mode)))
+        if self.session.is_open and self.session.data is not None:
+            commands += self._work_commands()
+        return commands
+
+    def _work_commands(self) -> list[Command]:
+        go, algorithms = self.session.go, self.session.engine.registry.algorithms.values()
+        commands = [
+            Command(f"Train {spec.name}", "algorithm", functools.partial(go, "train", spec.id)) for spec in algorithms
+        ]
+        if self.session.model is not None:
+            from recsys_desktop.gui.pages.recommend import BUILD_PERSON, FIND_PERSON
+
+            commands.append(Command("Find a person", "recommend", functools.partial(go, "recommend", FIND_PERSON)))
+            commands.append(Command("Build a person", "recommend", functools.partial(go, "recommend", BUILD_PERSON)))
         return commands
 
     def event(self, event: QEvent) -> bool:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QMenu, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QMenu, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
 from recsys_desktop.gui import formats
-from recsys_desktop.gui.command_box import Command
 from recsys_desktop.gui.pages.data import attribute_text
 from recsys_desktop.gui.pages.explanation_pane import ExplanationPane
 from recsys_desktop.gui.pages.filter_popup import FilterPopup
@@ -47,6 +46,10 @@ _LIST_LENGTH = 10
 _SEARCH_LENGTH = 40
 
 
+FIND_PERSON = object()
+BUILD_PERSON = object()
+
+
 class RecommendPage(QStackedWidget):
     """The page; an empty state until there are data and a model."""
 
@@ -73,8 +76,12 @@ class RecommendPage(QStackedWidget):
         self._choose_view()
 
     def receive(self, detail: object) -> None:
-        """Show the list of a user, given by id."""
-        if isinstance(detail, str):
+        """Show the list of a user, given by id; or open the search for one, or begin a new person."""
+        if detail is FIND_PERSON:
+            self.workbench.open_people()
+        elif detail is BUILD_PERSON:
+            self.workbench.build_person()
+        elif isinstance(detail, str):
             self.workbench.choose_user(detail)
 
     def _choose_view(self) -> None:
@@ -138,6 +145,11 @@ class ListColumn(QWidget):
     def _fill(
         self, items: Sequence[Recommendation], scale: tuple[float, float, float] | None, *, compact: bool
     ) -> None:
+        focused = QApplication.focusWidget()
+        had_focus = focused is not None and self.isAncestorOf(focused)
+        if had_focus:
+            # Otherwise the focus would wander to the first control of the window with the card that goes.
+            self._area.setFocus(Qt.FocusReason.OtherFocusReason)
         while (item := self._cards.takeAt(0)) is not None:
             if (widget := item.widget()) is not None:
                 widget.hide()
@@ -151,6 +163,8 @@ class ListColumn(QWidget):
             self.cards.append(card)
             self._cards.addWidget(card)
         self._cards.addStretch(1)
+        if had_focus and self.cards:
+            self.cards[0].setFocus(Qt.FocusReason.OtherFocusReason)
         self._area.verticalScrollBar().setValue(0)
 
     def mark(self, item: str | None) -> None:
@@ -173,6 +187,7 @@ def card_view(
         confidence=entry.confidence,
         score=entry.score,
         rating_scale=None if compact else (scale or (1.0, 5.0, 1.0)),
+        compact=compact,
     )
 
 
@@ -289,7 +304,6 @@ class RecommendationWorkbench(PageFrame):
         session.data_changed.connect(self._data_changed)
         session.model_changed.connect(self._model_changed)
         session.models_changed.connect(self._show_models)
-        session.add_commands(self._commands)
         self._data_changed()
         self._model_changed()
 
@@ -606,19 +620,6 @@ class RecommendationWorkbench(PageFrame):
 
     def _show_filters(self) -> None:
         self.filter_button.setText(self._popup("filters").summary())
-
-    def _commands(self) -> list[Command]:
-        if self.session.data is None or self.session.model is None:
-            return []
-
-        def here(do: Callable[[], object]) -> None:
-            self.session.go("recommend")
-            do()
-
-        return [
-            Command("Build a person", "recommend", partial(here, self.build_person)),
-            Command("Find a person", "recommend", partial(here, self.open_people)),
-        ]
 
 
 def _recommend(request: RecommendRequest, engine: Engine, run: EngineRun) -> RecommendationList:

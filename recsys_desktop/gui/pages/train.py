@@ -19,7 +19,6 @@ from PySide6.QtWidgets import (
 )
 
 from recsys_desktop.gui import formats
-from recsys_desktop.gui.command_box import Command
 from recsys_desktop.gui.jobs import Job, JobState, Lane
 from recsys_desktop.gui.mailbox import LoggedStep
 from recsys_desktop.gui.pages.algorithm_list import AlgorithmList, lacking
@@ -128,7 +127,6 @@ class TrainingWorkbench(PageFrame):
         session.engine_opened.connect(self._show_algorithms)
         session.data_changed.connect(self._data_changed)
         session.models_changed.connect(self._show_marks)
-        session.add_commands(self._commands)
         if session.is_open:
             self._show_algorithms()
         self._data_changed()
@@ -319,16 +317,6 @@ class TrainingWorkbench(PageFrame):
         self.session.models.insert(0, model)
         self.session.choose_model(model)
         self.session.refresh()
-
-    def _commands(self) -> list[Command]:
-        if not self.session.is_open:
-            return []
-
-        def open_algorithm(key: str) -> Callable[[], object]:
-            return lambda: self.session.go("train", key)
-
-        specs = self.session.engine.registry.algorithms.values()
-        return [Command(f"Train {spec.name}", "algorithm", open_algorithm(spec.id)) for spec in specs]
 
 
 class RunPanel(QWidget):

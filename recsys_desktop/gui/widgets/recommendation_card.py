@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QKeyEvent, QMouseEvent
+from PySide6.QtGui import QKeyEvent, QMouseEvent, QResizeEvent, QTextDocument
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from recsys_desktop.gui import formats
@@ -16,6 +16,7 @@ from recsys_desktop.gui.widgets.buttons import IconButton, Stars
 from recsys_desktop.gui.widgets.labels import ElidedLabel, Paragraph, Tag, Tone, restyle, text_label
 
 CARD_HEIGHT = 102
+COMPACT_HEIGHT = 62
 _REASON_HEIGHT = 38
 _CHIP_WIDTH = 190
 
@@ -37,6 +38,8 @@ class RecommendationView:
     confidence: float | None = None
     score: float | None = None
     rating_scale: tuple[float, float, float] | None = None
+    compact: bool = False
+    """Only title, attributes and confidence, for two lists side by side."""
 
 
 def emphasised(sentence: str, names: Sequence[str]) -> str:
@@ -46,6 +49,41 @@ def emphasised(sentence: str, names: Sequence[str]) -> str:
         if name:
             marked = marked.replace(escape(name), f"<b>{escape(name)}</b>")
     return marked
+
+
+class Reason(Paragraph):
+    """A sentence in at most two lines; where it needs more it ends in an ellipsis."""
+
+    def __init__(self, sentence: str, names: Sequence[str]) -> None:
+        super().__init__()
+        self._words = sentence.split(" ")
+        self._names = names
+        self.setFixedHeight(_REASON_HEIGHT)
+        self.setAlignment(Qt.AlignmentFlag.AlignVCenter)
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.set_html(emphasised(sentence, names))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
+        super().resizeEvent(event)
+        whole = len(self._words)
+        low, high = 1, whole
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self._fits(middle):
+                low = middle
+            else:
+                high = middle - 1
+        text = " ".join(self._words[:low]) + ("" if low == whole else "\u2026")
+        self.set_html(emphasised(text, self._names))
+
+    def _fits(self, words: int) -> bool:
+        text = " ".join(self._words[:words]) + ("" if words == len(self._words) else "\u2026")
+        document = QTextDocument()
+        document.setDefaultFont(self.font())
+        document.setDocumentMargin(0)
+        document.setHtml(emphasised(text, self._names))
+        document.setTextWidth(self.width())
+        return document.size().height() <= 2 * self.fontMetrics().lineSpacing() + 3
 
 
 class RecommendationCard(QFrame):
@@ -62,7 +100,7 @@ class RecommendationCard(QFrame):
         self.setProperty("selected", "false")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setFixedHeight(CARD_HEIGHT)
+        self.setFixedHeight(COMPACT_HEIGHT if view.compact else CARD_HEIGHT)
         self.setAccessibleName(f"{view.rank}. {view.title}")
         self.setAccessibleDescription(view.reason)
         layout = QHBoxLayout(self)
@@ -80,7 +118,10 @@ class RecommendationCard(QFrame):
         grid.addWidget(ElidedLabel(view.title, "item-title"), 0, 0)
         grid.addLayout(self._described(), 1, 0)
         grid.addLayout(self._certainty(), 0, 1, 2, 1)
-        grid.addLayout(self._foot(), 2, 0, 1, 2)
+        if view.compact:
+            grid.addWidget(self._dismiss(), 0, 2, 2, 1)
+        else:
+            grid.addLayout(self._foot(), 2, 0, 1, 2)
         layout.addLayout(grid, 1)
 
     def _described(self) -> QHBoxLayout:
@@ -109,7 +150,7 @@ class RecommendationCard(QFrame):
         box.addStretch(1)
         box.addWidget(known)
         bar = Bar("Confidence", confidence)
-        bar.setFixedWidth(92)
+        bar.setFixedWidth(40 if self.view.compact else 92)
         box.addWidget(bar, alignment=Qt.AlignmentFlag.AlignRight)
         box.addStretch(1)
         return box
@@ -117,21 +158,20 @@ class RecommendationCard(QFrame):
     def _foot(self) -> QHBoxLayout:
         foot = QHBoxLayout()
         foot.setSpacing(10)
-        reason = Paragraph()
-        reason.set_html(emphasised(self.view.reason, self.view.reason_names))
-        reason.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        reason.setFixedHeight(_REASON_HEIGHT)
+        self.reason = Reason(self.view.reason, self.view.reason_names)
         self.setToolTip(self.view.reason)
-        reason.setAlignment(Qt.AlignmentFlag.AlignVCenter)
-        foot.addWidget(reason, 1)
+        foot.addWidget(self.reason, 1)
         if self.view.rating_scale is not None:
             self.stars = Stars(self.view.rating_scale)
             self.stars.rated.connect(self.rated)
             foot.addWidget(self.stars)
+        foot.addWidget(self._dismiss())
+        return foot
+
+    def _dismiss(self) -> IconButton:
         self.dismiss_button = IconButton("close", f"Do not show {self.view.title}", 13)
         self.dismiss_button.clicked.connect(self.dismissed)
-        foot.addWidget(self.dismiss_button)
-        return foot
+        return self.dismiss_button
 
     def set_selected(self, selected: bool) -> None:
         """Show whether this is the recommendation that is explained."""

@@ -34,6 +34,7 @@ class SearchPopup(QFrame):
         super().__init__(host)
         self.setProperty("popup", "true")
         self._results: list[Found] = []
+        self._control: QWidget | None = None
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 8, 8, 8)
         layout.setSpacing(6)
@@ -65,6 +66,7 @@ class SearchPopup(QFrame):
         """Show the popup under a control and ask for everything."""
         host = self.window() if self.parentWidget() is None else self.parentWidget()
         assert host is not None
+        self._control = control
         place = control.mapTo(host, QPoint(0, control.height() + 4))
         left = max(8, min(place.x(), host.width() - width - 8))
         top = max(8, min(place.y(), host.height() - height - 8))
@@ -100,8 +102,10 @@ class SearchPopup(QFrame):
             self.chosen.emit(value)
 
     def leave(self) -> None:
-        """Close without taking anything."""
+        """Close without taking anything; the focus goes back to where it came from."""
         self._pause.stop()
+        if self._control is not None and self.line.hasFocus():
+            self._control.setFocus(Qt.FocusReason.OtherFocusReason)
         application = QApplication.instance()
         if application is not None:
             application.removeEventFilter(self)
