@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-SAFE_MODE_VARIABLE = "RECSYS_DESKTOP_SAFE_MODE"
-
 
 class WindowOptions(NamedTuple):
     """What a command line without a verb says."""
@@ -32,11 +30,9 @@ def main() -> int:
             "recsys-desktop demo, or recsys-desktop --help\n"
         )
         return 1
-    if window.safe_mode:
-        os.environ[SAFE_MODE_VARIABLE] = "1"
     from recsys_desktop.gui.app import run_window
 
-    return run_window(window.workspace)
+    return run_window(window.workspace, safe_mode=window.safe_mode)
 
 
 def has_screen() -> bool:

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from recsys_desktop.engine.serving import ServedModel
 
 PLUGINS_FOLDER = "plugins"
-SAFE_MODE_VARIABLE = "RECSYS_DESKTOP_SAFE_MODE"
 THREADS_SETTING = "threads"
 MOST_THREADS = 8
 
@@ -95,7 +94,6 @@ class Session:
         workspace = Workspace.open(workspace_folder(path), mode)
         try:
             disabled = frozenset(workspace.setting(DISABLED_SETTING, []))
-            safe_mode = safe_mode or in_safe_mode()
             registry = Registry.discover(workspace.path / PLUGINS_FOLDER, disabled, safe_mode, plugins)
             wanted = threads if threads is not None else workspace.setting(THREADS_SETTING)
             return cls(workspace, registry, capped_threads(wanted), safe_mode)
@@ -194,9 +192,4 @@ def plugins_of(path: Path | str | None, safe_mode: bool = False) -> Registry:
             disabled = frozenset(workspace.setting(DISABLED_SETTING, []))
     except WorkspaceError:
         disabled = frozenset()
-    return Registry.discover(folder / PLUGINS_FOLDER, disabled, safe_mode or in_safe_mode())
-
-
-def in_safe_mode() -> bool:
-    """Whether the environment asks for safe mode."""
-    return os.environ.get(SAFE_MODE_VARIABLE) == "1"
+    return Registry.discover(folder / PLUGINS_FOLDER, disabled, safe_mode)
