@@ -259,12 +259,14 @@ class InteractionReader:
         weights = None
         if Role.WEIGHT in columns:
             weights, _ = numbers(batch.columns[columns[Role.WEIGHT]], opened.table.decimal)
-            leave_out(ProblemKind.INVALID_WEIGHT, Role.WEIGHT, ~(np.isfinite(weights) & (weights > 0)))
+            leave_out(ProblemKind.INVALID_WEIGHT, Role.WEIGHT, ~_positive(weights))
         times = None
         if time_format is not None:
-            times, unread = seconds(batch.columns[columns[Role.TIMESTAMP]], time_format)
-            if time_format.ambiguous and unread.any() and time_format.swapped is not None:
-                raise DayAndMonthSwapped(str(opened.table.path), time_format.swapped)
+            written = batch.columns[columns[Role.TIMESTAMP]]
+            times, unread = seconds(written, time_format)
+            swapped = time_format.swapped if time_format.ambiguous and unread.any() else None
+            if swapped is not None and seconds(written, swapped)[1].sum() < unread.sum():
+                raise DayAndMonthSwapped(str(opened.table.path), swapped)
             leave_out(ProblemKind.UNPARSABLE_TIME, Role.TIMESTAMP, unread)
         events = encode(batch.columns[columns[Role.EVENT]]) if Role.EVENT in columns else None
         self._keep(batch, file, part, bad, users, items, ratings, weights, times, events, attributes)
@@ -323,13 +325,14 @@ class InteractionReader:
         status = np.full(len(values) + 1, _OK, dtype=np.uint8)
         status[-1] = _MISSING
         minimum, maximum = self.cleaning.rating_minimum, self.cleaning.rating_maximum
-        with np.errstate(invalid="ignore"):
+        usable = status[:-1]
+        with np.errstate(invalid="ignore", over="ignore"):
+            usable[~np.isfinite(values.astype(np.float32))] = _NOT_FINITE
             if minimum is not None:
-                status[:-1][values < minimum] = _OUT_OF_RANGE
+                usable[np.isfinite(values) & (values < minimum)] = _OUT_OF_RANGE
             if maximum is not None:
-                status[:-1][values > maximum] = _OUT_OF_RANGE
-        status[:-1][~np.isfinite(values)] = _NOT_FINITE
-        status[:-1][unparsable] = _UNPARSABLE
+                usable[np.isfinite(values) & (values > maximum)] = _OUT_OF_RANGE
+        usable[unparsable] = _UNPARSABLE
         if pa.types.is_string(distinct.type):
             for position in np.flatnonzero(np.isnan(values) & ~unparsable):
                 if str(distinct[int(position)]).strip().casefold() != "nan":
@@ -379,6 +382,13 @@ def _problem(file: str, column: str, kind: ProblemKind, noted: _Noted) -> Proble
     values = ArrowTexts(noted.values)
     message = counted(kind, len(lines))
     return Problem(kind, Action.LEFT_OUT, file, lines, message, column, values, _ADVICE.get(kind, ""))
+
+
+def _positive(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Which weights are finite and positive in single precision, as a Dataset holds them."""
+    with np.errstate(over="ignore", under="ignore"):
+        single = weights.astype(np.float32)
+    return np.isfinite(single) & (single > 0)
 
 
 def counted(kind: ProblemKind, count: int) -> str:

@@ -252,11 +252,13 @@ class TestRatings:
         assert (dataset.ratings, len(dataset)) == (None, 4)
 
     def test_weights_must_be_positive(self, write) -> None:
-        path = write("w.csv", "user,item,minutes\na,x,10\na,y,0\nb,x,-3\nb,y,oops\nc,x,\nc,y,2.5\nd,x,inf\n")
+        path = write(
+            "w.csv", "user,item,minutes\na,x,10\na,y,0\nb,x,-3\nb,y,oops\nc,x,\nc,y,2.5\nd,x,inf\nd,y,1e39\nd,z,1e-60\n"
+        )
         dataset, report = build(path)
         assert dataset.weights is not None
         assert dataset.weights.tolist() == [10, 2.5]
-        assert problems(report) == {"weight is not a positive number": [3, 4, 5, 6, 8]}
+        assert problems(report) == {"weight is not a positive number": [3, 4, 5, 6, 8, 9, 10]}
 
 
 class TestTimes:
@@ -274,6 +276,14 @@ class TestTimes:
         assert problems(report) == {}
         assert dataset.timestamps[-1] == 1584144000
         assert dataset.timestamps[1] == 1580601600
+
+    def test_a_bad_time_does_not_change_the_order_of_day_and_month(self, write) -> None:
+        rows = "".join(f"u{n},x,3,0{n % 9 + 1}/0{n % 7 + 1}/2020\n" for n in range(2500))
+        path = write("r.csv", "user,item,rating,date\n" + rows + "bad,x,4,soon\nlate,x,4,14/03/2020\n")
+        dataset, report = build(path)
+        assert problems(report) == {"unparsable time": [2502]}
+        assert dataset.timestamps is not None
+        assert (dataset.timestamps[7], dataset.timestamps[-1]) == (1578441600, 1584144000)
 
     def test_days_and_months_that_stay_unclear_are_noted(self, write) -> None:
         _, report = build(write("r.csv", "user,item,date\na,x,03/04/2020\nb,x,05/06/2020\n"))
@@ -434,16 +444,18 @@ class TestParts:
         assert split.validation is None
 
     def test_each_part_is_cleaned_alone_and_overlaps_are_reported(self, write) -> None:
-        train = write("train.csv", "user,item,rating\na,x,1\na,x,2\nb,y,5\n")
+        train = write("train.csv", "user,item,rating\nq,w,oops\na,x,1\na,x,2\nb,y,5\n")
         test = write("test.csv", "user,item,rating\na,x,3\nb,z,4\nb,z,5\n")
         split, report = load_parts(train, test)
         assert split.train.ratings is not None
         assert split.test.ratings is not None
         assert split.train.ratings.tolist() == [2, 5]
         assert split.test.ratings.tolist() == [3, 5]
+        assert list(report.problems[-1].values) == ["a, x"]
         found = {(problem.kind.value, problem.file): problem.lines.tolist() for problem in report.problems}
         assert found == {
-            ("repeated user-item pair", "train.csv"): [2],
+            ("unparsable rating", "train.csv"): [2],
+            ("repeated user-item pair", "train.csv"): [3],
             ("repeated user-item pair", "test.csv"): [3],
             ("pair in more than one part", "test.csv"): [2],
         }
@@ -451,7 +463,9 @@ class TestParts:
     def test_the_scale_is_learnt_without_test(self, write) -> None:
         train = write("train.csv", "user,item,rating\na,x,2\nb,y,4\nb,x,3\n")
         test = write("test.csv", "user,item,rating\na,y,4.5\n")
-        assert load_parts(train, test)[0].test.rating_scale == RatingScale(2, 4, 1)
+        split, report = load_parts(train, test)
+        assert split.test.rating_scale == RatingScale(2, 4, 1)
+        assert any("test ratings outside 2 to 4" in check.text and check.count == 1 for check in report.checks)
 
 
 def test_progress_runs_forward(write) -> None:
