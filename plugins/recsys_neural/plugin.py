@@ -89,8 +89,8 @@ class NeuralCfParams(Params):
         unit="epochs",
     )
     patience: int = param(
-        4,
-        help="Validations without a better figure after which training ends; raise it where the curve is rough.",
+        8,
+        help="Validations without a better figure after which training ends; raise it where learning starts late.",
         ge=1,
         le=1000,
         advanced=True,
