@@ -57,10 +57,8 @@ class _Network(torch.nn.Module):
     def __init__(self, n_users: int, n_items: int, params: Any, generator: torch.Generator) -> None:
         super().__init__()
 
-        def spread(*shape: int, deviation: float | None = None) -> torch.nn.Parameter:
-            return torch.nn.Parameter(
-                torch.empty(shape).normal_(0, _INITIAL_SPREAD if deviation is None else deviation, generator=generator)
-            )
+        def spread(*shape: int, deviation: float = _INITIAL_SPREAD) -> torch.nn.Parameter:
+            return torch.nn.Parameter(torch.empty(shape).normal_(0, deviation, generator=generator))
 
         self.item_bias = torch.nn.Parameter(torch.zeros(n_items))
         self.has_product = params.method in ("gmf", "neumf")
