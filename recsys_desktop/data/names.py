@@ -18,14 +18,14 @@ _WORDS: dict[Role, str] = {
         kayttaja uzytkownik klient пользователь клиент 用户 用户id 使用者 ユーザー ユーザーid 사용자
     """,
     Role.ITEM: """
-        item itemid iid movie movieid film filmid product productid asin parentasin isbn book bookid song songid
-        track trackid artist artistid album albumid course courseid lesson lessonid article articleid news
-        newsid video videoid game gameid appid anime animeid recipe recipeid business businessid restaurant
-        restaurantid hotel hotelid poi poiid venueid sku stockcode jokeid joke content contentid resource
-        resourceid document documentid object objectid showid listingid adid skill skillid merchant artikel
-        artikelid artikelnummer produkt produktid buch titelid kurs kursid produit produitid idproduit livre
-        cours producto idproducto articulo pelicula idpelicula libro curso prodotto articolo corso product_id
-        товар фильм 商品 商品id 电影 電影 アイテム 상품
+        item itemid iid movie movieid film filmid product productid asin parentasin isbn isbn10 isbn13 book
+        bookid song songid track trackid artist artistid album albumid course courseid lesson lessonid article
+        articleid news newsid video videoid game gameid appid anime animeid recipe recipeid business businessid
+        restaurant restaurantid hotel hotelid poi poiid venueid sku stockcode jokeid joke content contentid
+        resource resourceid document documentid object objectid showid listingid adid skill skillid merchant
+        artikel artikelid artikelnummer produkt produktid buch titelid kurs kursid produit produitid idproduit
+        livre cours producto idproducto articulo pelicula idpelicula libro curso prodotto articolo corso
+        product_id товар фильм 商品 商品id 电影 電影 アイテム 상품
     """,
     Role.RATING: """
         rating ratings rate score stars star overall grade bookrating userrating preference relevance mark vote

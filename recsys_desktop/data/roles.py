@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from recsys_desktop.api.roles import Role
 from recsys_desktop.data.kinds import FileKind
 from recsys_desktop.data.names import normalised, role_of_name
+from recsys_desktop.data.request import DEFAULT_EVENT_STRENGTHS
 from recsys_desktop.data.table import SourceColumn
 from recsys_desktop.data.timestamps import guess_time_format, looks_like_times
 from recsys_desktop.data.values import is_missing
@@ -19,6 +20,25 @@ SEPARATORS = ("|", ";", ",", "/", " ")
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?$")
 _ITEM_ATTRIBUTES = (Role.TITLE, Role.TEXT, Role.CATEGORY, Role.TAGS)
 _DOUBTFUL_RATING_NAMES = frozenset(("note", "nota", "grade", "mark", "vote", "voto", "preference", "overall", "rate"))
+_EVENT_NAMES = frozenset(
+    (
+        *(entry.partition("=")[0] for entry in DEFAULT_EVENT_STRENGTHS),
+        *("viewed", "clicked", "liked", "dislike", "play", "listen", "watch", "download", "share", "save", "bookmark"),
+        *(
+            "purchased",
+            "bought",
+            "order",
+            "added",
+            "remove",
+            "rate",
+            "rated",
+            "read",
+            "enrolled",
+            "completed",
+            "started",
+        ),
+    )
+)
 _LONG_TEXT = 60
 _LONGEST_ID = 40
 
@@ -143,7 +163,8 @@ def _guess_interactions(samples: Sequence[ColumnSample], guesses: _Guesses) -> N
         if sample.name in guesses.by_name:
             continue
         role = role_of_name(sample.name)
-        if role in _ITEM_ATTRIBUTES and item is not None and _depends_on(sample, item):
+        told = role is not Role.TEXT or (item is not None and not _is_distinct(item))
+        if role in _ITEM_ATTRIBUTES and item is not None and told and _depends_on(sample, item):
             guesses.put(
                 sample,
                 role,
@@ -177,6 +198,8 @@ def _guess_by_content(samples: Sequence[ColumnSample], guesses: _Guesses) -> Non
     for sample in samples:
         if not guesses.has(Role.TIMESTAMP) and looks_like_times(sample.present()) is not None:
             guesses.put(sample, Role.TIMESTAMP, "its values look like times")
+        elif not guesses.has(Role.EVENT) and _looks_like_events(sample.present()):
+            guesses.put(sample, Role.EVENT, "its values are names of events")
     unnamed = [
         sample
         for sample in samples
@@ -206,11 +229,15 @@ def _looks_like_ids(sample: ColumnSample) -> bool:
     return bool(present) and sum(map(len, present)) / len(present) <= _LONGEST_ID
 
 
+def _looks_like_events(present: Sequence[str]) -> bool:
+    return bool(present) and sum(value.casefold() in _EVENT_NAMES for value in present) >= 0.8 * len(present)
+
+
 def _looks_like_ratings(present: Sequence[str]) -> bool:
     if not present or _share_of_numbers(present) < 0.95:
         return False
     numbers = [float(value.replace(",", ".")) for value in present if _NUMBER.match(value)]
-    return len(set(numbers)) <= 21 and min(numbers) >= -10 and max(numbers) <= 100
+    return 2 <= len(set(numbers)) <= 21 and min(numbers) >= -10 and max(numbers) <= 100
 
 
 def _share_of_numbers(present: Sequence[str]) -> float:

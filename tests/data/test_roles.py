@@ -72,6 +72,16 @@ def test_headerless_columns_are_told_by_their_values(write) -> None:
     assert opened.guesses["column 4"].detail == "Unix seconds"
 
 
+def test_headerless_events_are_told_by_their_values(write) -> None:
+    path = write("steam.csv", "15,Skyrim,purchase,1.0,0\n15,Skyrim,play,273.0,0\n16,Fallout 4,purchase,1.0,0\n")
+    assert list(guessed(path).values()) == ["user", "item", "event", "ignore", "ignore"]
+
+
+def test_a_review_is_not_a_description(write) -> None:
+    path = write("r.csv", "user,item,stars,text\nu1,i1,3,fine\nu2,i2,4,good\n")
+    assert guessed(path)["text"] == "ignore"
+
+
 def test_every_guess_has_a_reason(write) -> None:
     path = write("r.csv", "user,item,rating,comment,other\nu1,i1,3,fine,7\nu2,i1,4,good,9\n")
     (inspection,) = inspect_files([path])
