@@ -36,9 +36,10 @@ class ContentBased(Recommender):
     words, text words, categories and tags, and numbers), h the items of the history and c_i how many people chose i:
 
         score(i) = prior_i Σ_{j ∈ h} x_i · x_j
-        prior_i = ((1 + log(1 + c_i)) / (1 + log(1 + c_median))) ^ popularity
+        prior_i = ((1 + log(1 + c_i)) / (1 + log(1 + c_max))) ^ popularity
 
-    An item that nobody has met has prior 1, as the median item: nothing is known of its popularity. The profile Σ x_j
+    So a score is at most the number of items in the history. An item that nobody has met has the prior of the median
+    item, for nothing is known of its popularity. The profile Σ x_j
     is made from the history when asked, so it is as new as the history. A stated interest adds the vector of its words,
     `interest_weight` times. Each history item's part is exact, and is what its removal would take away.
 
@@ -99,10 +100,11 @@ class ContentBased(Recommender):
         """float32 (n_items,): how much popularity multiplies a score."""
         if "_the_prior" not in vars(self):
             counts = self.item_counts_
-            met = counts > 0
             levels = 1 + np.log1p(counts)
-            middle = float(np.median(levels[met])) if met.any() else 1.0
-            self._the_prior = np.where(met, (levels / middle) ** self.params.popularity, 1).astype(np.float32)
+            if (counts > 0).any():
+                levels[counts == 0] = np.median(levels[counts > 0])
+            prior: Float32 = ((levels / levels.max(initial=1)) ** self.params.popularity).astype(np.float32)
+            self._the_prior = prior
         return self._the_prior
 
     def _serves(self, query: Query) -> Bool:

@@ -26,6 +26,7 @@ from recsys_desktop.api import (
 from recsys_desktop.api.dataset import Float32, Int32, Int64
 from recsys_desktop.toolkit.sampling import NegativeSampler
 from recsys_desktop.toolkit.torch_training import (
+    BatchLoss,
     EpochBatches,
     SeededDropout,
     TrainingSettings,
@@ -184,12 +185,12 @@ class NeuralCf(Recommender):
 
         signs = torch.tensor([-1.0] + [1.0] * params.negatives, device=device)
 
-        def loss(batch: _Batch) -> tuple[torch.Tensor, int]:
+        def loss(batch: _Batch) -> BatchLoss:
             logits = network(batch.users, batch.items) - correction[batch.items]
             losses = functional.softplus(logits * signs)
             if batch.present is not None:
                 losses = losses * batch.present
-            return losses.sum() / len(batch.users), len(batch.users)
+            return BatchLoss(losses.sum() / len(batch.users), len(batch.users))
 
         def validate() -> Validation | None:
             self.weights_ = arrays_of(network)
@@ -283,9 +284,9 @@ class NeuralCf(Recommender):
 
 
 def _ridge_weights(directions: Float32, target: Float32) -> Float32:
-    """w (m,) that minimises ‖directionsᵀ w - target‖² + λ‖w‖², with λ a tenth of a direction's mean squared length."""
+    """w (m,) that minimises ‖directionsᵀ w - target‖² + λ‖w‖², with λ a direction's mean squared length."""
     gram = directions @ directions.T
-    penalty = max(0.1 * float(np.trace(gram)) / len(gram), 1e-12)
+    penalty = max(float(np.trace(gram)) / len(gram), 1e-12)
     gram[np.diag_indices(len(gram))] += penalty
     solved: Float32 = np.linalg.solve(gram, directions @ target).astype(np.float32)
     return solved

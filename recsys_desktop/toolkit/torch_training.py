@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -62,6 +62,17 @@ class TrainingResult:
     epochs: int
     validation: Validation | None
     losses: tuple[float, ...]
+
+
+class BatchLoss(NamedTuple):
+    """The loss of a batch: its mean (a tensor of no dimension, with gradients), over how many examples, and figures.
+
+    figures: means over the same examples that are logged beside the loss, such as its parts.
+    """
+
+    mean: torch.Tensor
+    examples: int
+    figures: Mapping[str, torch.Tensor] = {}
 
 
 class EpochBatches(Generic[Batch]):
@@ -167,7 +178,7 @@ def train(
     network: torch.nn.Module,
     optimizer: torch.optim.Optimizer,
     epoch_batches: Callable[[np.random.Generator], EpochBatches[Batch]],
-    loss: Callable[[Batch], tuple[torch.Tensor, int]],
+    loss: Callable[[Batch], BatchLoss],
     settings: TrainingSettings,
     run: RunContext,
     validate: Callable[[], Validation | None],
@@ -181,7 +192,7 @@ def train(
     Parameters
     ----------
     epoch_batches: makes one epoch's batches; the generator depends on the seed and the epoch only.
-    loss: the mean loss over a batch (a tensor of no dimension, with gradients) and the number of its examples.
+    loss: of a batch, by the present weights.
     validate: the figure of the present weights, in evaluation mode; asked only where the run validates.
 
     Raises
@@ -202,15 +213,15 @@ def train(
             for dropout in dropouts:
                 dropout.generator = chance
             network.train()
-            mean = _epoch(network, optimizer, epoch_batches, loss, settings, run, epoch, epochs)
+            means = _epoch(network, optimizer, epoch_batches, loss, settings, run, epoch, epochs)
             network.eval()
-            if mean is None:
+            if means is None:
                 break
-            losses.append(mean)
+            losses.append(means["loss"])
             figure = None
             if validates and (epoch % settings.validate_every == 0 or epoch == epochs):
                 figure = validate()
-            run.log(epoch, loss=mean, **({} if figure is None else {figure.name: figure.value}))
+            run.log(epoch, **means, **({} if figure is None else {figure.name: figure.value}))
             if figure is None:
                 continue
             if figure.better_than(best):
@@ -230,14 +241,15 @@ def _epoch(
     network: torch.nn.Module,
     optimizer: torch.optim.Optimizer,
     epoch_batches: Callable[[np.random.Generator], EpochBatches[Batch]],
-    loss: Callable[[Batch], tuple[torch.Tensor, int]],
+    loss: Callable[[Batch], BatchLoss],
     settings: TrainingSettings,
     run: RunContext,
     epoch: int,
     epochs: int,
-) -> float | None:
-    """Train one epoch; its mean loss, or None where it was stopped or had no batch."""
-    total, examples = 0.0, 0
+) -> dict[str, float] | None:
+    """Train one epoch; its mean loss and figures, or None where it was stopped or had no batch."""
+    totals: dict[str, float] = {}
+    examples = 0
     made = epoch_batches(run.generator(f"epoch {epoch}"))
     for step, batch in enumerate(made.batches, 1):
         if run.should_stop:
@@ -245,10 +257,10 @@ def _epoch(
         if settings.decays:
             _set_rate(optimizer, settings, epoch - 1 + (step - 1) / max(made.steps, step))
         optimizer.zero_grad(set_to_none=True)
-        value, count = loss(batch)
-        torch.autograd.backward(value)
+        found = loss(batch)
+        torch.autograd.backward(found.mean)
         norm = _clipped_norm(network, settings.gradient_norm)
-        amount = float(value.detach())
+        amount = float(found.mean.detach())
         if not (math.isfinite(amount) and math.isfinite(norm)):
             what = "loss" if not math.isfinite(amount) else "gradient"
             raise TrainingDiverged(
@@ -256,11 +268,12 @@ def _epoch(
                 f"'{settings.lower_first}' (now {settings.learning_rate:g})"
             )
         optimizer.step()
-        total += amount * count
-        examples += count
+        for name, figure in {"loss": found.mean, **found.figures}.items():
+            totals[name] = totals.get(name, 0.0) + float(figure.detach()) * found.examples
+        examples += found.examples
         done = (epoch - 1 + step / max(made.steps, step)) / epochs
         run.progress(done, f"epoch {epoch} of at most {epochs}")
-    return total / examples if examples else None
+    return {name: total / examples for name, total in totals.items()} if examples else None
 
 
 def _set_rate(optimizer: torch.optim.Optimizer, settings: TrainingSettings, epochs_done: float) -> None:

@@ -10,6 +10,7 @@ import torch
 
 from recsys_desktop.api import InvalidParameter, RunContext, Validation
 from recsys_desktop.toolkit.torch_training import (
+    BatchLoss,
     EpochBatches,
     SeededDropout,
     TrainingDiverged,
@@ -61,8 +62,8 @@ class Line(torch.nn.Module):
         self.w = torch.nn.Parameter(torch.tensor([start]))
         self.dropout = SeededDropout(dropout)
 
-    def loss(self, rows: torch.Tensor) -> tuple[torch.Tensor, int]:
-        return ((self.dropout(rows) * self.w - 3 * rows) ** 2).mean(), len(rows)
+    def loss(self, rows: torch.Tensor) -> BatchLoss:
+        return BatchLoss(((self.dropout(rows) * self.w - 3 * rows) ** 2).mean(), len(rows), {"weight": self.w})
 
 
 def learn(
@@ -88,6 +89,7 @@ def test_it_learns_and_logs_every_epoch() -> None:
     assert [step for step, _ in run.logged] == list(range(1, 41))
     assert result.best_epoch == result.epochs == 40
     assert list(result.losses) == [values["loss"] for _, values in run.logged]
+    assert all(set(values) == {"loss", "weight"} for _, values in run.logged)
     assert run.fractions == sorted(run.fractions)
     assert run.fractions[-1] == 1
 
@@ -149,17 +151,10 @@ def test_divergence_names_the_step_and_what_to_lower() -> None:
 def test_long_gradients_are_scaled_down() -> None:
     network = Line()
     rows = torch.tensor([100.0])
-    seen: list[float] = []
-
-    def loss(batch: torch.Tensor) -> tuple[torch.Tensor, int]:
-        network.w.register_hook(lambda gradient: gradient)
-        return network.loss(batch)
-
     optimizer = torch.optim.SGD(network.parameters(), lr=1.0)
     settings = TrainingSettings(epochs=1, patience=1, learning_rate=1.0, gradient_norm=0.5)
-    train(network, optimizer, lambda _: EpochBatches(1, [rows]), loss, settings, RunContext(), lambda: None)
-    seen.append(network.w.item())
-    assert seen == [pytest.approx(0.5, abs=1e-5)]
+    train(network, optimizer, lambda _: EpochBatches(1, [rows]), network.loss, settings, RunContext(), lambda: None)
+    assert network.w.item() == pytest.approx(0.5, abs=1e-5)
 
 
 def test_the_learning_rate_falls_linearly_over_all_epochs() -> None:
@@ -167,7 +162,7 @@ def test_the_learning_rate_falls_linearly_over_all_epochs() -> None:
     rates: list[float] = []
     optimizer = torch.optim.SGD(network.parameters(), lr=1.0)
 
-    def loss(batch: torch.Tensor) -> tuple[torch.Tensor, int]:
+    def loss(batch: torch.Tensor) -> BatchLoss:
         rates.append(optimizer.param_groups[0]["lr"])
         return network.loss(batch)
 
