@@ -48,11 +48,16 @@ class Ease(Recommender):
     and no items × items array is ever made. Both forms give the same scores to rounding. Scores are sums over the
     history, so each history item's part is exact and is what its removal would take away.
 
+    With `intercept`, X and every history have one more column, always 1, before all this. Its weights are the part of a
+    score that the history does not claim, close to popularity where data are sparse; the others then explain what
+    popularity does not.
+
     Only items and people with a counted interaction take part; other items score NaN, as does a person whose history
     holds none of them.
 
-    Fitted: `items_` int32 (m,), the item codes that take part; `precision_` float32 (m,), P_jj (dual: d_j).
-    Directly: `weights_` float32 (m, m), B. Dual: `inverse_` float32 (n, n), W, and `rows_by_item_` CSR (m, n), Xᵀ.
+    Fitted, over the m items that take part and, with `intercept`, the constant after them (M = m or m + 1): `items_`
+    int32 (m,), their codes; `precision_` float32 (M,), P_jj (dual: d_j). Directly: `weights_` float32 (M, M), B. Dual:
+    `inverse_` float32 (n, n), W, and `rows_by_item_` CSR (M, n), Xᵀ.
     """
 
     spec = EASE
@@ -79,8 +84,8 @@ class Ease(Recommender):
         matrix = train.matrix("one", self.params.min_rating)
         self.items_ = np.flatnonzero(np.bincount(matrix.indices, minlength=train.n_items)).astype(np.int32)
         people = np.flatnonzero(np.diff(matrix.indptr))
-        by_user = SparseRows.of(matrix[people][:, self.items_].sorted_indices())
-        by_item = by_user.transposed(len(self.items_))
+        by_user = self._with_constant(SparseRows.of(matrix[people]).with_columns(self._place_of))
+        by_item = by_user.transposed(self._width)
         self.weights_ = self.inverse_ = self.rows_by_item_ = None
         if len(people) < len(self.items_):
             self._fit_users(by_user, by_item, run)
@@ -119,6 +124,15 @@ class Ease(Recommender):
             self._places = places
         return self._places
 
+    @property
+    def _width(self) -> int:
+        """M: the items that take part, and the constant."""
+        return len(self.items_) + int(self.params.intercept)
+
+    def _with_constant(self, rows: SparseRows) -> SparseRows:
+        """The rows, which lie over the items that take part, with the constant after them."""
+        return rows.with_constant(len(self.items_)) if self.params.intercept else rows
+
     def _history(self, query: Query) -> SparseRows:
         """The histories over the items that take part, in their positions."""
         matrix = query.matrix(self.n_items, "one", self.params.min_rating)
@@ -128,7 +142,7 @@ class Ease(Recommender):
         history = self._history(query)
         if items is None:
             out = np.full((len(query), self.n_items), np.nan, dtype=np.float32)
-            out[:, self.items_] = self._scores(history, None)
+            out[:, self.items_] = self._scores(history, None)[:, : len(self.items_)]
         else:
             places = self._place_of[items]
             taking_part = places >= 0
@@ -144,7 +158,8 @@ class Ease(Recommender):
         return SparseRows.of(self.rows_by_item_), self.inverse_
 
     def _scores(self, history: SparseRows, places: Int32 | None) -> Float32:
-        """float32 (people, places), or all places."""
+        """float32 (people, places), or all M places."""
+        history = self._with_constant(history)
         if self.weights_ is not None:
             if places is None:
                 return sparse_times_dense(history, self.weights_)
@@ -156,7 +171,7 @@ class Ease(Recommender):
         wanted = by_item if places is None else by_item.take(places)
         scores = sparse_times_dense(wanted, inverse @ shared.T).T
         scale = self.precision_ if places is None else self.precision_[places]
-        present = history.to_csr(len(self.items_))
+        present = history.to_csr(self._width)
         present = (present if places is None else present[:, places]).tocoo()
         scores[present.row, present.col] -= 1 - scale[present.col]
         scores /= scale
@@ -178,7 +193,11 @@ class Ease(Recommender):
 
     def _explain(self, query: Query, items: Int32, scores: Float32) -> list[Explanation]:
         sources = self._history(query).indices
-        parts = self._contributions(sources, self._place_of[items])
+        places = self._place_of[items]
+        parts = self._contributions(sources, places)
+        bases = np.zeros(len(items))
+        if self.params.intercept:
+            bases = self._contributions(np.array([len(self.items_)], dtype=np.int32), places)[0]
         return [
             Explanation.of(
                 int(item),
@@ -187,11 +206,12 @@ class Ease(Recommender):
                     Contribution(Source.HISTORY, float(value), int(self.items_[source]))
                     for source, value in zip(sources, column, strict=True)
                 ],
+                base=float(base),
                 additive=True,
                 faithful_to_removal=True,
                 method="item weights of EASE: each item of the history adds its weight",
             )
-            for item, score, column in zip(items, scores, parts.T, strict=True)
+            for item, score, base, column in zip(items, scores, bases, parts.T, strict=True)
         ]
 
     def _item_similarities(self, item: int) -> npt.NDArray[Any]:
@@ -201,5 +221,5 @@ class Ease(Recommender):
         if place >= 0:
             every = np.arange(len(self.items_), dtype=np.int32)
             weights = self._contributions(np.array([place], dtype=np.int32), every)[0]
-            out[self.items_] = weights * np.sqrt(self.precision_ / self.precision_[place])
+            out[self.items_] = weights * np.sqrt(self.precision_[every] / self.precision_[place])
         return out

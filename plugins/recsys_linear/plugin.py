@@ -11,11 +11,15 @@ class EaseParams(Params):
     """Parameters of EASE."""
 
     regularisation: float = param(
-        400.0,
-        help="Strength of the ridge penalty; raise it where items have few interactions, lower it on rich data.",
+        200.0,
+        help="Strength of the ridge penalty; raise it where people are many, lower it where they are few.",
         gt=0,
         le=1e7,
-        tune=TuningRange(50, 2000, log=True),
+        tune=TuningRange(20, 2000, log=True),
+    )
+    intercept: bool = param(
+        True,
+        help="Give every item a part of its score that rests on popularity; helps where histories are short.",
     )
     min_rating: float | None = param(
         None,
@@ -30,7 +34,7 @@ class SlimParams(Params):
     """Parameters of SLIM."""
 
     absolute_penalty: float = param(
-        3.0,
+        2.0,
         label="Penalty on the sum of weights",
         help="Raise it to keep fewer weights: an item speaks for another only if more than this many people have both.",
         unit="people",
@@ -39,13 +43,17 @@ class SlimParams(Params):
         tune=TuningRange(0.5, 20, log=True),
     )
     square_penalty: float = param(
-        240.0,
+        60.0,
         label="Penalty on squared weights",
         help="Raise it to share the weight between similar items, and to trust items with few people less.",
         unit="people",
         gt=0,
         le=1e7,
         tune=TuningRange(10, 1000, log=True),
+    )
+    intercept: bool = param(
+        True,
+        help="Give every item a part of its score that rests on popularity; helps where histories are short.",
     )
     min_rating: float | None = param(
         None,

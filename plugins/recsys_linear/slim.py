@@ -34,7 +34,11 @@ class Slim(ItemWeightModel):
     much they promise, until none does to within 1e-4.
 
     Only items that share more than λ₁ people with j can have a weight for it, so items with no more than λ₁
-    interactions take no part; the Gram matrix is made of the others alone. Items without weights score NaN.
+    interactions take no part; the Gram matrix is made of the others alone.
+
+    With `intercept`, X and every history have one more column, always 1; its weights are the bases of the scores, so
+    that other items explain what popularity does not. Items that take no part have the base n_j / (people + λ₂), their
+    best one. Without `intercept`, items for which nothing in the history speaks score NaN.
     """
 
     spec = SLIM
@@ -53,17 +57,26 @@ class Slim(ItemWeightModel):
         place_of = np.full(train.n_items, -1, dtype=np.int32)
         place_of[items] = np.arange(len(items), dtype=np.int32)
         by_user = SparseRows.of(matrix).with_columns(place_of)
+        width = len(items)
+        if self.params.intercept:
+            by_user = by_user.take(np.flatnonzero(np.diff(matrix.indptr)).astype(np.int32)).with_constant(width)
+            width += 1
         run.progress(0.0, "counting items seen together")
-        gram = gram_lower(by_user.transposed(len(items)), by_user, run)
+        gram = gram_lower(by_user.transposed(width), by_user, run)
         mirror_lower(gram)
         announce_compilation(run, _solve)
 
         def block(sources: Int32, weights: Float32, sizes: Int64, begin: int) -> None:
             _solve(gram, self.params.absolute_penalty, self.params.square_penalty, sources, weights, sizes, begin)
 
-        solved = collect_rows(block, len(items), len(items), run, "fitting item by item")
-        by_source = solved.transposed(len(items)).renumbered(items, train.n_items)
-        self.weights_ = by_source.to_csr(train.n_items)
+        solved = collect_rows(block, len(items), width, run, "fitting item by item").transposed(width)
+        if self.params.intercept:
+            constant = slice(solved.indptr[-2], solved.indptr[-1])
+            self.bases_ = (counts / (by_user.n_rows + self.params.square_penalty)).astype(np.float32)
+            self.bases_[items] = 0
+            self.bases_[items[solved.indices[constant]]] = solved.data[constant]
+            solved = solved.take(np.arange(len(items), dtype=np.int32))
+        self.weights_ = solved.renumbered(items, train.n_items).to_csr(train.n_items)
 
 
 @numba.njit(cache=True, nogil=True)

@@ -80,7 +80,7 @@ def most_similar(
     def block(neighbours: Int32, values: Float32, sizes: Int64, begin: int) -> None:
         _most_similar_rows(rows, columns, rule, neighbours, values, sizes, begin)
 
-    return collect_rows(block, rows.n_rows, k, run, text)
+    return collect_rows(block, rows.n_rows, min(k, rows.n_rows), run, text)
 
 
 @numba.njit(cache=True, nogil=True)

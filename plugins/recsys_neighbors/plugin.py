@@ -26,15 +26,16 @@ class ItemKnnParams(Params):
         tune=TuningRange(choices=("tf-idf", "bm25", "none")),
     )
     asymmetry: float = param(
-        0.4,
+        0.35,
         help="How similarity is normalised: 0.5 is the cosine; lower favours popular items, higher rare ones.",
         ge=0,
         le=1,
         tune=TuningRange(0.2, 0.7),
     )
     shrinkage: float = param(
-        0.0,
+        10.0,
         help="Raise it to trust similarities that rest on few people less; added to the denominator.",
+        unit="people",
         ge=0,
         le=1e6,
         tune=TuningRange(0, 100),

@@ -9,10 +9,14 @@ from recsys_desktop.toolkit.products import SparseRows
 
 
 def inverse_user_frequency(by_user: SparseRows, n_items: int) -> SparseRows:
-    """Multiply the interactions of user u by log(1 + n_items / n_u), n_u how many they have: the idf of TF-IDF."""
+    """Multiply the interactions of user u by log(1 + n_items / n_u), n_u how many they have: the idf of TF-IDF.
+
+    Scaled so that the mean square over all interactions is 1: sums of products then count people, whatever the data.
+    """
     lengths = np.diff(by_user.indptr)
-    idf = np.log1p(n_items / np.maximum(lengths, 1)).astype(np.float32)
-    return by_user._replace(data=by_user.data * np.repeat(idf, lengths))
+    idf = np.repeat(np.log1p(n_items / np.maximum(lengths, 1)), lengths)
+    scale = np.sqrt(np.mean(idf**2)) if len(idf) else 1.0
+    return by_user._replace(data=by_user.data * (idf / scale).astype(np.float32))
 
 
 def bm25(by_item: SparseRows, saturation: float, length: float) -> SparseRows:

@@ -14,22 +14,25 @@ from recsys_desktop.toolkit.products import SparseRows
 
 
 class ItemWeightModel(Recommender):
-    """The score of item j for history h is Σ_{i in h} w_ij, over the items i that have a weight for j.
+    """The score of item j for history h is b_j + Σ_{i in h} w_ij, over the items i that have a weight for j.
 
-    An item for which no item of the history has a weight scores NaN: the model has no opinion on it, and the engine's
-    fallback completes the list. A subclass sets `weights_` in `_fit` and may have a parameter `min_rating`.
+    In a model without bases b an item for which no item of the history has a weight scores NaN: the model has no
+    opinion on it, and the engine's fallback completes the list. A subclass sets `weights_`, and `bases_` if it has
+    them, in `_fit`, and may have a parameter `min_rating`.
 
-    Fitted: `weights_` CSR float32 (n_items, n_items), w_ij in row i of the history item and column j of the scored one.
+    Fitted: `weights_` CSR float32 (n_items, n_items), w_ij in row i of the history item and column j of the scored one;
+    `bases_` float32 (n_items,), b, or None.
     """
 
     weights_: Any
+    bases_: Float32 | None = None
     method: ClassVar[str]
 
     def _history(self, query: Query) -> SparseRows:
         return SparseRows.of(query.matrix(self.n_items, "one", getattr(self.params, "min_rating", None)))
 
     def _score(self, query: Query, items: Int32 | None) -> npt.NDArray[Any]:
-        scores = history_scores(self._history(query), SparseRows.of(self.weights_), self.n_items)
+        scores = history_scores(self._history(query), SparseRows.of(self.weights_), self.n_items, self.bases_)
         return scores if items is None else scores[:, items]
 
     def _explain(self, query: Query, items: Int32, scores: Float32) -> list[Explanation]:
@@ -43,6 +46,7 @@ class ItemWeightModel(Recommender):
                     Contribution(Source.HISTORY, float(parts[row, column]), int(sources[row]))
                     for row in np.flatnonzero(parts[:, column])
                 ],
+                base=0.0 if self.bases_ is None else float(self.bases_[item]),
                 additive=True,
                 faithful_to_removal=True,
                 method=self.method,
@@ -58,12 +62,15 @@ class ItemWeightModel(Recommender):
         return out
 
 
-def history_scores(history: SparseRows, weights: SparseRows, n_items: int) -> Float32:
-    """Sums of weights over histories: float32 (people, n_items), NaN where no item of the history has a weight.
+def history_scores(history: SparseRows, weights: SparseRows, n_items: int, bases: Float32 | None = None) -> Float32:
+    """Sums of weights over histories: float32 (people, n_items).
 
-    history: (people, n_items). weights: (n_items, n_items), rows of history items. Summed in the order of the history.
+    Without bases NaN where no item of the history has a weight. history: (people, n_items). weights: (n_items,
+    n_items), rows of history items. bases: float32 (n_items,), what each item starts from. Summed in the order of the
+    history.
     """
-    out = np.full((history.n_rows, n_items), np.nan, dtype=np.float32)
+    out = np.empty((history.n_rows, n_items), dtype=np.float32)
+    out[:] = np.nan if bases is None else bases
     _history_scores(*history, *weights, out)
     return out
 

@@ -59,6 +59,15 @@ class SparseRows(NamedTuple):
         indptr = np.concatenate(([0], np.cumsum(kept)))[self.indptr]
         return SparseRows(indptr, moved[kept], self.data[kept])
 
+    def with_constant(self, column: int) -> SparseRows:
+        """One more entry, 1, at the end of every row; column: its number, higher than all others."""
+        ends = self.indptr[1:]
+        return SparseRows(
+            self.indptr + np.arange(len(self.indptr)),
+            np.insert(self.indices, ends, column).astype(np.int32, copy=False),
+            np.insert(self.data, ends, 1).astype(np.float32, copy=False),
+        )
+
     def renumbered(self, codes: Int32, n_rows: int) -> SparseRows:
         """A square part put back in its place: row and column r become row and column codes[r] of n_rows.
 

@@ -51,7 +51,7 @@ def top_k_similarities(
         _similarity_rows(*left, *right, left_scale, right_scale, np.float32(shrinkage), columns, values, sizes, begin)
 
     announce_compilation(run, _similarity_rows)
-    return collect_rows(rows, left.n_rows, k, run, text)
+    return collect_rows(rows, left.n_rows, min(k, left.n_rows), run, text)
 
 
 def collect_rows(
@@ -66,7 +66,7 @@ def collect_rows(
     ------
     CannotFit: the run was asked to stop before the first rows. Later the rows not yet reached are left empty.
     """
-    k = min(k, max(n - 1, 1))
+    k = max(k, 1)
     found: dict[int, tuple[Int64, Int32, Float32]] = {}
 
     def block(begin: int, end: int) -> None:
