@@ -17,9 +17,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-ALGORITHMS = ("popularity", "ease", "item-knn", "ials", "bias", "ncf")
+ALGORITHMS = ("popularity", "item-knn", "ease", "ials", "content", "ncf", "weighted-hybrid")
 PAGES = ("start", "data", "import", "train", "compare", "recommend", "items", "models", "plugins", "settings")
 PATIENCE_SECONDS = 60
+SHOWN_MODEL, SHOWN_USER = "ease", "42"
 
 
 def prepare(workspace: Path) -> None:
@@ -77,13 +78,16 @@ def draw(folder: Path, workspace: Path, theme_name: str, suffix: str, pages: lis
         if page not in ("start", "import") and session.data is None:
             session.open_data(next(record for record in session.datasets if "movielens" in record.name.lower()))
             settle()
+            shown = [model for model in session.models_of_data() if model.algorithm == SHOWN_MODEL]
+            if shown:
+                session.choose_model(shown[0])
         if page == "import":
             sample = bundled_folder("sample_data") / "movielens_small"
             window.show_page("data", [sample / name for name in ("ratings.csv", "movies.csv", "tags.csv")])
         else:
             if page == "data":
                 window.page("data").show_open()
-            window.show_page(page)
+            window.show_page(page, SHOWN_USER if page == "recommend" else None)
         settle()
         if page == "train":
             workbench = window.page("train").workbench
