@@ -140,8 +140,8 @@ class RoleHeader(QHeaderView):
 
     def _place(self, *_resized: int) -> None:
         for place, (label, entry) in enumerate(zip(self._names, self._buttons, strict=True)):
-            left = self.sectionViewportPosition(place) + 10
-            width = self.sectionSize(place) - 16
+            left = self.sectionViewportPosition(place) + (10 if place else 14)
+            width = self.sectionSize(place) - 20
             label.setGeometry(left, 10, width, 18)
             entry.setGeometry(left - 1, 33, min(width, entry.sizeHint().width()), 19)
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from recsys_desktop.engine import Comparison
     from recsys_desktop.workspace import EvaluationRecord
 
-_SIDE_WIDTH = 330
+_SIDE_WIDTH = 304
 _LENGTHS = (5, 10, 20, 50)
 
 
@@ -99,10 +99,10 @@ class ComparisonWorkbench(PageFrame):
         for card in (self.choice_card, self.running_card, self.table_card):
             self.main.addWidget(card)
         across.addWidget(self.main, 1)
-        side = QWidget()
-        side.setProperty("plain", "true")
-        side.setFixedWidth(_SIDE_WIDTH)
-        column = QVBoxLayout(side)
+        self.side = QWidget()
+        self.side.setProperty("plain", "true")
+        self.side.setFixedWidth(_SIDE_WIDTH)
+        column = QVBoxLayout(self.side)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(CARD_GAP)
         self.scatter_card = Card("Accuracy against coverage")
@@ -116,7 +116,7 @@ class ComparisonWorkbench(PageFrame):
         self.person_card.content.addWidget(self.person_facts)
         column.addWidget(self.scatter_card, 9)
         column.addWidget(self.person_card, 10)
-        across.addWidget(side)
+        across.addWidget(self.side)
         self.body.addLayout(across, 1)
         session.engine_opened.connect(self._engine_opened)
         session.data_changed.connect(self._data_changed)
@@ -321,6 +321,7 @@ class ComparisonWorkbench(PageFrame):
     def _show_tools(self, on: bool) -> None:
         for entry in (self.columns_button, self.copy_button, self.folder_button, self.new_button):
             entry.setVisible(on)
+        self.side.setVisible(on)
 
     # Comparing
 
@@ -345,6 +346,7 @@ class ComparisonWorkbench(PageFrame):
         job.over.connect(self._over)
         self._show_progress()
         self.main.setCurrentWidget(self.running_card)
+        self._show_tools(False)
         return job
 
     def _compared(self, comparison: Comparison) -> None:

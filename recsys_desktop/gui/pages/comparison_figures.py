@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _SHOWN_AT_FIRST = ("ndcg", "recall", "coverage", "catalogue-coverage", "catalogue_coverage", "novelty")
 _OF_THE_LIST = ("novelty", "coverage", "catalogue-coverage", "popularity")
 _BINS = 10
+_NAME_WIDTH = 150
 
 
 def _is_shown(metric: MetricColumn, place: int) -> bool:
@@ -43,7 +44,7 @@ def table_columns(comparison: Comparison) -> tuple[list[Column], dict[int, Cell]
     """Return the columns of the table, and the message of each row that has no figures."""
     rows = comparison.rows
     columns = [
-        Column("name", "Model", [row.name for row in rows], strong=True),
+        Column("name", "Model", [row.name for row in rows], strong=True, maximum_width=_NAME_WIDTH),
         Column("family", "Family", [row.family for row in rows], muted=True),
     ]
     for place, metric in enumerate(comparison.metrics):

@@ -108,7 +108,13 @@ class ModelsPage(PageFrame):
                     ["active" if model.active else "" for model in models],
                     lambda text: Cell("", tag=text, tone=Tone.POSITIVE) if text else "",
                 ),
-                Column("data", "Data", [self._data_name(model.dataset_fingerprint) for model in models], muted=True),
+                Column(
+                    "data",
+                    "Data",
+                    [self._data_name(model.dataset_fingerprint) for model in models],
+                    muted=True,
+                    maximum_width=220,
+                ),
                 Column(
                     "validation", "On held-out data", [validation_text(model) for model in models], align_right=True
                 ),

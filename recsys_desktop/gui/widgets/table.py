@@ -37,6 +37,7 @@ from recsys_desktop.gui.theme import TABLE_ROW_HEIGHT, fixed_font, interface_fon
 from recsys_desktop.gui.widgets.labels import Tone
 
 _CELL_PADDING = 9
+_FIRST_PADDING = 13
 COPY_FORMATS = ("TSV", "CSV", "Markdown", "LaTeX")
 
 Index = QModelIndex | QPersistentModelIndex
@@ -254,6 +255,8 @@ class CellDelegate(QStyledItemDelegate):
         first_figure = next((place for place, item in enumerate(model.columns) if item.is_numeric), 1)
         cell = message if message is not None and index.column() >= first_figure else model.cell(source, index.column())
         right = column.right and message is None
+        if index.column() == 0:
+            rectangle = rectangle.adjusted(_FIRST_PADDING - _CELL_PADDING, 0, 0, 0)
         self._paint_cell(painter, rectangle, column, cell, right)
         painter.restore()
 
@@ -319,7 +322,8 @@ class CellDelegate(QStyledItemDelegate):
             width += QFontMetrics(interface_font(12)).horizontalAdvance(cell.secondary) + 4
         if cell.tag:
             width += QFontMetrics(interface_font(11, QFont.Weight.Medium)).horizontalAdvance(cell.tag) + 22
-        return QSize(max(width + 2 * _CELL_PADDING + 2, column.minimum_width), TABLE_ROW_HEIGHT)
+        padding = (_CELL_PADDING if index.column() else _FIRST_PADDING) + _CELL_PADDING
+        return QSize(max(width + padding + 2, column.minimum_width), TABLE_ROW_HEIGHT)
 
 
 class TableHeader(QHeaderView):
@@ -347,7 +351,7 @@ class TableHeader(QHeaderView):
             column = model.columns[section]
             painter.setFont(interface_font(12, QFont.Weight.DemiBold))
             painter.setPen(theme().colour("muted"))
-            area = rectangle.adjusted(_CELL_PADDING, 0, -_CELL_PADDING, 0)
+            area = rectangle.adjusted(_CELL_PADDING if section else _FIRST_PADDING, 0, -_CELL_PADDING, 0)
             side = Qt.AlignmentFlag.AlignRight if column.right else Qt.AlignmentFlag.AlignLeft
             metrics = painter.fontMetrics()
             title = metrics.elidedText(column.title, Qt.TextElideMode.ElideRight, area.width() + 1)
