@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from recsys_desktop.gui.mailbox import LoggedStep
+from recsys_desktop.gui.pages.train import stored_step
 from recsys_desktop.gui.pages.training_curves import curves, losses, readable, validations
+from recsys_desktop.workspace import RunValue
 
 
 def test_the_refit_is_not_drawn_over_the_fit() -> None:
@@ -30,3 +32,9 @@ def test_the_best_is_the_largest_or_the_smallest_as_the_figure_says() -> None:
     assert found["ndcg@10"].best == 1
     assert readable("ndcg@10") == "NDCG@10"
     assert readable("training_loss") == "training loss"
+
+
+def test_the_curve_of_an_earlier_version_has_the_names_of_a_run_that_is_watched() -> None:
+    stored = [RunValue(1, "fit/ndcg@10", 0.1, 0.0), RunValue(2, "fit/ndcg@10", 0.2, 0.0), RunValue(1, "loss", 2.0, 0.0)]
+    found = {curve.name: curve.values.tolist() for curve in curves(map(stored_step, stored))}
+    assert found == {"ndcg@10": [0.1, 0.2], "loss": [2.0]}

@@ -104,7 +104,7 @@ class AlgorithmList(QWidget):
         super().__init__()
         self.setProperty("plain", "true")
         self._layout = QVBoxLayout(self)
-        self._layout.setContentsMargins(0, 0, 4, 0)
+        self._layout.setContentsMargins(0, 0, 2, 0)
         self._layout.setSpacing(0)
         self.rows: dict[str, AlgorithmRow] = {}
 

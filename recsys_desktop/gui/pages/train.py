@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_LIST_WIDTH = 206
-_FORM_WIDTH = 288
+_LIST_WIDTH = 214
+_FORM_WIDTH = 284
 _FORECAST_DELAY_MS = 250
 _REDRAW_MS = 100
 
@@ -114,7 +114,8 @@ class TrainingWorkbench(PageFrame):
         list_card.setFixedWidth(_LIST_WIDTH)
         list_card.setAccessibleName("Algorithms")
         list_card.content.setContentsMargins(0, 5, 0, 0)
-        list_card.content.addWidget(scrolling(self.algorithms))
+        self._list_area = scrolling(self.algorithms)
+        list_card.content.addWidget(self._list_area)
         across.addWidget(list_card)
         across.addWidget(self._form_card())
         self.run_panel = RunPanel(session)
@@ -124,6 +125,10 @@ class TrainingWorkbench(PageFrame):
         self._forecast_timer.setSingleShot(True)
         self._forecast_timer.setInterval(_FORECAST_DELAY_MS)
         self._forecast_timer.timeout.connect(self._forecast)
+        self._reveal_timer = QTimer(self)
+        self._reveal_timer.setSingleShot(True)
+        self._reveal_timer.setInterval(0)
+        self._reveal_timer.timeout.connect(self._reveal)
         session.engine_opened.connect(self._show_algorithms)
         session.data_changed.connect(self._data_changed)
         session.models_changed.connect(self._show_marks)
@@ -204,6 +209,7 @@ class TrainingWorkbench(PageFrame):
             return
         self._spec = spec
         self.algorithms.show_chosen(algorithm)
+        self._reveal_timer.start()
         self.name_label.setText(spec.name)
         self.summary.setText(" ".join(sentence(part) for part in (spec.summary, spec.paper) if part))
         while (item := self._form_place.takeAt(0)) is not None:
@@ -219,6 +225,11 @@ class TrainingWorkbench(PageFrame):
         self.reset_button.setVisible(bool(form.fields))
         self._show_ready()
         self._forecast_timer.start()
+
+    def _reveal(self) -> None:
+        """Scroll the list to what is chosen, once it is laid out."""
+        if self._spec is not None and self._spec.id in self.algorithms.rows:
+            self._list_area.ensureWidgetVisible(self.algorithms.rows[self._spec.id], 0, 40)
 
     @property
     def form(self) -> ParameterForm:
@@ -359,10 +370,12 @@ class RunPanel(QWidget):
         self._redraw = QTimer(self)
         self._redraw.setInterval(_REDRAW_MS)
         self._redraw.timeout.connect(self._draw_new_values)
+        self._queued: list[Job] = []
         session.jobs.changed.connect(self._show_queue)
         theme().changed.connect(self._draw_curves)
         session.data_changed.connect(self._show)
         self._show()
+        self._draw_curves()
 
     def _state_card(self) -> Card:
         card = Card()
@@ -470,7 +483,7 @@ class RunPanel(QWidget):
         )
 
     def _before_known(self, values: Sequence[RunValue]) -> None:
-        self._before = curves(LoggedStep(value.step, {value.name: value.value}) for value in values)
+        self._before = curves(stored_step(value) for value in values)
         self._draw_curves()
 
     # What is shown
@@ -515,7 +528,7 @@ class RunPanel(QWidget):
         if model.fit_seconds is not None:
             parts.append(f"fit {formats.duration(model.fit_seconds)}")
         if model.peak_memory_bytes:
-            parts.append(formats.file_size(model.peak_memory_bytes))
+            parts.append(f"peak {formats.file_size(model.peak_memory_bytes)}")
         validation: Any = model.metrics.get("validation")
         if isinstance(validation, dict) and validation.get("value") is not None:
             parts.append(f"{readable(str(validation['name']))} {formats.share(float(validation['value']), 3)}")
@@ -536,6 +549,8 @@ class RunPanel(QWidget):
         loss, validation = losses(found), validations(found)
         one_step = self._spec is not None and not self._spec.capabilities.trains_in_epochs
         nothing = "This algorithm is solved in one step: it has no curve." if one_step else ""
+        if not one_step and not job.state.is_over:
+            nothing = "The curve begins with the first epoch."
         if job.state is JobState.FAILED:
             nothing = sentence(str(job.error))
         self.loss_empty.setText("" if loss else nothing)
@@ -571,6 +586,9 @@ class RunPanel(QWidget):
 
     def _show_queue(self) -> None:
         waiting = [job for job in self.session.jobs.waiting(Lane.WORK) if job is not self.job]
+        if waiting == self._queued:
+            return
+        self._queued = waiting
         while (item := self._queue.takeAt(0)) is not None:
             if (widget := item.widget()) is not None:
                 widget.hide()
@@ -586,6 +604,12 @@ class RunPanel(QWidget):
             layout.addWidget(remove)
             self._queue.addWidget(line)
         self.queue_card.setVisible(bool(waiting))
+
+
+def stored_step(value: RunValue) -> LoggedStep:
+    """Return a value as its run logged it; it is stored under its phase and its name, ``fit/loss``."""
+    phase, slash, name = value.name.partition("/")
+    return LoggedStep(value.step, {name if slash else phase: value.value}, phase if slash else "")
 
 
 def _loss_name(name: str, count: int) -> str:

@@ -18,6 +18,7 @@ from recsys_desktop.gui.theme import interface_font, theme
 
 REDRAW_INTERVAL_MS = 50
 _WIDE_PEN_POINTS = 2000
+_WIDE_PEN = 1.6
 
 
 def _pyqtgraph() -> Any:
@@ -226,8 +227,8 @@ class LinePlot(Plot):
             self._mark(line, len(x))
 
     def _width(self, points: int) -> float:
-        """One pixel of the person's screen; on a dense one that is several of its own, which few points can afford."""
-        return self.devicePixelRatioF() if points < _WIDE_PEN_POINTS else 1.0
+        """Wide enough to be seen on any screen where the points are few; one pixel is drawn ten times as fast."""
+        return _WIDE_PEN * self.devicePixelRatioF() if points < _WIDE_PEN_POINTS else 1.0
 
     def _new_curve(self) -> Any:
         curve = _pyqtgraph().PlotDataItem()
@@ -256,7 +257,7 @@ class LinePlot(Plot):
 
     def _frame_lines(self, xs: np.ndarray, ys: np.ndarray) -> None:
         if not len(xs):
-            self._frame((0.0, 1.0), (0.0, 1.0), [], [(value, "") for value in (0.0, 0.5, 1.0)])
+            self._frame((0.0, 1.0), (0.0, 1.0), [], [])
             return
         left, right = float(xs.min()), float(xs.max())
         right = right if right > left else left + 1.0
@@ -319,7 +320,7 @@ class BarPlot(Plot):
             self._item = None
         count = len(self._values)
         if not count:
-            self._frame((0.0, 1.0), (0.0, 1.0), [], [(0.0, ""), (1.0, "")])
+            self._frame((0.0, 1.0), (0.0, 1.0), [], [])
             return
         places = np.arange(count)
         top = float(self._values.max()) or 1.0
@@ -383,7 +384,7 @@ class ScatterPlot(Plot):
             self._view.removeItem(item)
         self._items = []
         if not self._points:
-            self._frame((0.0, 1.0), (0.0, 1.0), [], [(value, "") for value in (0.0, 0.5, 1.0)])
+            self._frame((0.0, 1.0), (0.0, 1.0), [], [])
             return
         x_values = _covering_ticks(0.0, max(point.x for point in self._points), 2)
         y_values = _covering_ticks(0.0, max(point.y for point in self._points), 2)
