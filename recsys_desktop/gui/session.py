@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -159,7 +160,7 @@ class Session(QObject):
         if failed is not None:
             job.failed.connect(failed)
         else:
-            job.failed.connect(lambda error: self.report(title, error))
+            job.failed.connect(lambda error: self.report(f"{title} did not work", error))
         return job
 
     def report(self, what: str, error: BaseException) -> None:
@@ -283,9 +284,11 @@ class Session(QObject):
 
 
 def sentence(text: str) -> str:
-    """Return a text with a capital letter and a full stop."""
+    """Return a text with a capital letter and a full stop; the name of a file keeps the letters that it has."""
     text = text.strip()
     if not text:
         return text
-    text = text[0].upper() + text[1:]
+    head = text.split(":")[0].split(",")[0]
+    if not re.search(r"\.\w+$", head):
+        text = text[0].upper() + text[1:]
     return text if text.endswith((".", "!", "?", "\u2026")) else text + "."

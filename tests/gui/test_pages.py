@@ -12,6 +12,7 @@ from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent, QGuiApplication
 
 from recsys_desktop.gui.jobs import JobState
+from recsys_desktop.gui.widgets.labels import ElidedLabel
 from recsys_desktop.gui.window import MainWindow
 
 PATIENCE = 60_000
@@ -168,6 +169,40 @@ def test_a_file_that_cannot_be_read_says_what_and_where(window: MainWindow, tmp_
         if (widget := view.notices.itemAt(place).widget()) is not None
     )
     assert "empty.csv" in said
+    assert "Empty.csv" not in said
+
+
+def test_nothing_of_the_files_before_is_left_when_others_are_looked_at(
+    window: MainWindow, ratings_file: Path, tmp_path: Path, qtbot
+) -> None:
+    view = _inspected(qtbot, window, [ratings_file])
+    assert view._file_rows.count() == 1
+    assert view.rows_label.text()
+    window.show_page("data", [tmp_path / "missing.csv"])
+    _settle(qtbot, window)
+    assert view._file_rows.count() == 0
+    assert view.rows_label.text() == view.reading_label.text() == ""
+    assert view.layout_chips["delimiter"].accessibleName() == "Delimiter"
+
+
+def test_files_without_the_roles_they_need_are_not_imported(window: MainWindow, ratings_file: Path, qtbot) -> None:
+    view = _inspected(qtbot, window, [ratings_file])
+    view.set_role("what", "ignore")
+    _settle(qtbot, window)
+    assert view.inspection.problem
+    assert not view.import_button.isEnabled()
+    view.start_import()
+    _settle(qtbot, window)
+    assert window.session.data is None
+    assert not view.import_button.isEnabled()
+
+
+def _inspected(qtbot, window: MainWindow, files: list[Path]):
+    window.show_page("data", files)
+    view = window.page("data").import_view
+    qtbot.waitUntil(lambda: view.inspection is not None, timeout=PATIENCE)
+    _settle(qtbot, window)
+    return view
 
 
 def test_files_can_be_dropped_on_the_start_page(window: MainWindow, ratings_file: Path, qtbot) -> None:
@@ -232,6 +267,7 @@ def test_training_can_be_stopped_and_kept_or_cancelled(small: MainWindow, qtbot)
     first, second = workbench.train(), workbench.train()
     panel = workbench.run_panel
     assert panel.job is first
+    qtbot.waitUntil(lambda: any(label.isVisible() for label in panel.queue_card.findChildren(ElidedLabel)))
     qtbot.waitUntil(lambda: len(first.values) > 2, timeout=PATIENCE)
     qtbot.mouseClick(panel.keep_button, Qt.MouseButton.LeftButton)
     assert panel.detail_label.text() == "Stopping\u2026"

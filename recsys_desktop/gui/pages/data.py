@@ -119,6 +119,7 @@ class DatasetView(PageFrame):
         notes.setProperty("plain", "true")
         self._notes = QVBoxLayout(notes)
         self._notes.setContentsMargins(0, 0, 0, 0)
+        self._notes.setSpacing(5)
         self.notes_card.content.addWidget(scrolling(notes))
         side = QVBoxLayout()
         side.setSpacing(CARD_GAP)
@@ -130,9 +131,9 @@ class DatasetView(PageFrame):
         self.columns_card.hide()
         side.addWidget(self.columns_card)
         top.addLayout(side)
-        self.body.addLayout(top, 340)
+        self.body.addLayout(top, 380)
         self.statistics = StatisticsCards()
-        self.body.addWidget(self.statistics, 300)
+        self.body.addWidget(self.statistics, 264)
 
     def show_data(self, record: DatasetRecord | None) -> None:
         """Show another data set; its figures follow when they are counted."""
@@ -243,9 +244,26 @@ def attribute_text(attributes: object, limit: int = 4) -> str:
 
 def item_columns(items: Sequence[ItemMatch]) -> list[Column]:
     """Return the columns that describe items in a table."""
+    attributes = [attribute_text(dict(match.attributes)) for match in items]
+    titled = not items or any(match.title != match.item for match in items)
     return [
-        Column("title", "Item", [match.title for match in items], strong=True, minimum_width=240, maximum_width=300),
-        Column("id", "Id", [match.item for match in items], monospace=True, align_right=False),
+        Column(
+            "title",
+            "Item",
+            [match.title for match in items],
+            strong=True,
+            minimum_width=240,
+            maximum_width=300 if titled else 460,
+        ),
+        Column(
+            "id",
+            "Id",
+            [match.item for match in items],
+            monospace=True,
+            align_right=False,
+            maximum_width=160,
+            hidden=not titled,
+        ),
         Column(
             "count",
             "Interactions",
@@ -254,8 +272,8 @@ def item_columns(items: Sequence[ItemMatch]) -> list[Column]:
         ),
         Column(
             "attributes",
-            "Attributes",
-            [attribute_text(dict(match.attributes)) for match in items],
+            "Attributes" if any(attributes) or not items else "",
+            attributes,
             muted=True,
             stretch=True,
         ),

@@ -18,7 +18,7 @@ from recsys_desktop.gui.session import Session, sentence
 from recsys_desktop.gui.theme import CARD_GAP, CARD_PADDING
 from recsys_desktop.gui.widgets.bar import Bar
 from recsys_desktop.gui.widgets.buttons import button
-from recsys_desktop.gui.widgets.card import Card, PageFrame, row, scrolling
+from recsys_desktop.gui.widgets.card import Card, PageFrame, scrolling
 from recsys_desktop.gui.widgets.chip import Chip
 from recsys_desktop.gui.widgets.labels import ElidedLabel, Paragraph, Tag, Tone, horizontal_line, text_label
 from recsys_desktop.gui.widgets.messages import InlineMessage
@@ -91,14 +91,14 @@ class ImportView(PageFrame):
         checks.setProperty("plain", "true")
         self._checks = QVBoxLayout(checks)
         self._checks.setContentsMargins(0, 0, 0, 0)
-        self._checks.setSpacing(8)
+        self._checks.setSpacing(5)
         self.checks_card.content.addWidget(scrolling(checks))
         side.addWidget(self.checks_card, 1)
         side.addWidget(self._joined_card())
         top.addLayout(side)
-        self.body.addLayout(top, 340)
+        self.body.addLayout(top, 380)
         self.statistics = StatisticsCards()
-        self.body.addWidget(self.statistics, 300)
+        self.body.addWidget(self.statistics, 264)
 
     def _preview_card(self) -> Card:
         card = Card(padding=0, flush=True)
@@ -136,8 +136,8 @@ class ImportView(PageFrame):
         self._file_rows.setSpacing(2)
         self._file_group = QButtonGroup(self)
         card.content.addLayout(self._file_rows)
-        self.add_button = button("Add a file\u2026", "", self._add_files)
-        card.content.addLayout(row(self.add_button, 1))
+        self.add_button = button("Add a file\u2026", "quiet", self._add_files)
+        card.header.addWidget(self.add_button)
         return card
 
     # What the person does
@@ -150,6 +150,11 @@ class ImportView(PageFrame):
         more = len(self.files) - 1
         self.set_title(f"Import {self.files[0].name}" + (f" and {formats.plural(more, 'other file')}" if more else ""))
         self.facts_label.setText("")
+        self.rows_label.setText("")
+        self.reading_label.setText("")
+        for chip in self.layout_chips.values():
+            chip.set_fact("")
+        self._clear_files()
         self.preview.set_columns([])
         self.preview.header.set_columns([])
         self.statistics.clear()
@@ -187,7 +192,7 @@ class ImportView(PageFrame):
         """Import what is shown."""
         from recsys_desktop.engine import ImportRequest
 
-        if self.inspection is None or self._importing is not None:
+        if not self._is_ready or self.inspection is None or self._importing is not None:
             return
         by_kind = {
             kind: [file.path for file in self.inspection.files if file.kind == kind]
@@ -242,14 +247,21 @@ class ImportView(PageFrame):
         self.progress.set_share(None)
         self._clear_notices()
         self._show_files()
-        self._show_findings(findings_of(inspection))
+        # What the line under the rows says need not stand among the checks too.
+        said = self.reading_label.accessibleName()
+        self._show_findings([finding for finding in findings_of(inspection) if finding.text.rstrip(".") not in said])
         if inspection.statistics is not None:
             self.statistics.show_statistics(inspection.statistics)
         else:
             self.statistics.clear()
-        ready = inspection.report is not None
-        self.import_button.setEnabled(ready and not self.session.read_only)
+        self.import_button.setEnabled(self._is_ready)
         self.import_button.setText(self._import_text())
+
+    @property
+    def _is_ready(self) -> bool:
+        """Whether the files can be imported as they are read now."""
+        inspection = self.inspection
+        return inspection is not None and inspection.report is not None and not self.session.read_only
 
     def _import_text(self) -> str:
         if self.inspection is None:
@@ -283,10 +295,7 @@ class ImportView(PageFrame):
         inspection = self.inspection
         if inspection is None:
             return
-        while (item := self._file_rows.takeAt(0)) is not None:
-            if (widget := item.widget()) is not None:
-                widget.hide()
-                widget.deleteLater()
+        self._clear_files()
         for place, file in enumerate(inspection.files):
             entry = self._file_row(file)
             entry.setChecked(place == self._shown_file)
@@ -294,6 +303,12 @@ class ImportView(PageFrame):
             self._file_group.addButton(entry)
             self._file_rows.addWidget(entry)
         self.show_file(self._shown_file)
+
+    def _clear_files(self) -> None:
+        while (item := self._file_rows.takeAt(0)) is not None:
+            if (widget := item.widget()) is not None:
+                widget.hide()
+                widget.deleteLater()
 
     def _file_row(self, file: FileInspection) -> QPushButton:
         roles = [
@@ -326,7 +341,7 @@ class ImportView(PageFrame):
         size = formats.file_size(file.size_bytes)
         said = [size, *(layout[name] for name in ("encoding", "delimiter") if name in layout)]
         if "header" in layout:
-            said.append(f"header in {layout['header']}")
+            said.append("no header" if layout["header"] == "none" else f"header in {layout['header']}")
         self.facts_label.setText(" \u00b7 ".join(part for part in said if part))
         self.reading_label.setText(self._reading(file))
 
@@ -374,7 +389,7 @@ class ImportView(PageFrame):
         self._importing = None
         self.progress.set_share(None)
         self.cancel_button.setEnabled(True)
-        self.import_button.setEnabled(self.inspection is not None)
+        self.import_button.setEnabled(self._is_ready)
         self.import_button.setText(self._import_text())
 
     def _imported(self, record: DatasetRecord) -> None:

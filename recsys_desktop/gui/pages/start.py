@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QAbstractButton, QFileDialog, QHBoxLayout, QSizePo
 from recsys_desktop.gui import formats
 from recsys_desktop.gui.command_box import Command
 from recsys_desktop.gui.jobs import Job
-from recsys_desktop.gui.session import Session
+from recsys_desktop.gui.session import Session, sentence
 from recsys_desktop.gui.theme import interface_font, theme
 from recsys_desktop.gui.widgets.bar import Bar
 from recsys_desktop.gui.widgets.buttons import button
@@ -38,6 +38,7 @@ class StartCard(Card):
         self.sample = ""
         self.setAccessibleName(title)
         self.setFixedHeight(206)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.content.setSpacing(12)
         self.content.addSpacing(2)
         self.content.addWidget(IconLabel(icon, colour, 26))
@@ -58,7 +59,7 @@ class StartCard(Card):
     def describe(self, title: str, text: str) -> None:
         """Say what the sample is, in its own words."""
         self.title.setText(title)
-        self.description.setText(text)
+        self.description.setText(sentence(text))
         self.setAccessibleName(title)
 
     def show_progress(self, share: float | None) -> None:

@@ -6,7 +6,7 @@ from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from recsys_desktop.gui.theme import CARD_GAP, CARD_PADDING, CONTROL_GAP, PAGE_MARGIN
-from recsys_desktop.gui.widgets.labels import text_label
+from recsys_desktop.gui.widgets.labels import ElidedLabel, text_label
 
 
 class Card(QFrame):
@@ -93,7 +93,7 @@ class PageFrame(QWidget):
         outer = QVBoxLayout(self)
         outer.setContentsMargins(PAGE_MARGIN, 16, PAGE_MARGIN, 16)
         outer.setSpacing(CARD_GAP)
-        self.title_label = text_label(title, "title")
+        self.title_label = ElidedLabel(title, "title")
         self.facts = QHBoxLayout()
         self.facts.setSpacing(CONTROL_GAP)
         self.facts.setContentsMargins(4, 0, 0, 0)
