@@ -45,7 +45,9 @@ def percent(value: float, digits: int = 0) -> str:
 
 
 def confidence(value: float) -> str:
-    """Write a probability that a person judges by: ``46 %``, and below a tenth ``1.3 %``."""
+    """Write a probability that a person judges by: ``46 %``, below a tenth ``1.3 %``, and ``< 0.1 %`` at the least."""
+    if 0 < value < 0.0005:
+        return f"<{THIN_SPACE}{percent(0.001, 1)}"
     return percent(value, 1 if abs(value) < 0.1 else 0)
 
 

@@ -11,15 +11,21 @@ from PySide6.QtGui import QFont, QFontMetrics
 from PySide6.QtWidgets import QWidget
 
 from recsys_desktop.gui import formats
+from recsys_desktop.gui.session import sentence
 from recsys_desktop.gui.theme import interface_font, theme
 from recsys_desktop.gui.widgets.bar import Bar
 from recsys_desktop.gui.widgets.buttons import CheckBox, Stars
 from recsys_desktop.gui.widgets.chip import Chip
 from recsys_desktop.gui.widgets.contribution_chart import ContributionBar, ContributionChart
-from recsys_desktop.gui.widgets.labels import ElidedLabel, Paragraph
+from recsys_desktop.gui.widgets.labels import ElidedLabel, Paragraph, elision
 from recsys_desktop.gui.widgets.messages import Toast
 from recsys_desktop.gui.widgets.plots import BarPlot, Line, LinePlot, Point, ScatterPlot, nice_ticks
-from recsys_desktop.gui.widgets.recommendation_card import RecommendationCard, RecommendationView, emphasised
+from recsys_desktop.gui.widgets.recommendation_card import (
+    CARD_HEIGHT,
+    RecommendationCard,
+    RecommendationView,
+    emphasised,
+)
 
 
 def test_elided_text_keeps_the_whole_in_its_tooltip(qtbot) -> None:
@@ -106,6 +112,48 @@ def test_a_recommendation_card_answers_mouse_and_keyboard(qtbot) -> None:
     qtbot.keyClick(card, Qt.Key.Key_Delete)
     assert said == ["chosen", "chosen", "dismissed"]
     assert card.accessibleName() == "1. Se7en (1995)"
+
+
+def test_what_a_recommendation_card_shows_stays_in_its_place_when_it_is_chosen(qtbot) -> None:
+    view = RecommendationView(1, "Se7en (1995)", "Crime", "Because you chose Heat", ("Heat",), confidence=0.46)
+    host = QWidget()
+    qtbot.addWidget(host)
+    card = RecommendationCard(view, host)
+    card.resize(550, CARD_HEIGHT)
+    with qtbot.waitExposed(host):
+        host.show()
+    qtbot.wait(50)
+    before = card.reason.geometry()
+    card.set_selected(True)
+    qtbot.wait(20)
+    assert card.reason.geometry() == before
+
+
+def test_six_recommendation_cards_fit_under_each_other_at_1280_by_800() -> None:
+    assert 6 * CARD_HEIGHT + 5 * 8 <= 646
+
+
+def test_the_title_of_a_compact_card_has_the_room_of_the_confidence_too(qtbot) -> None:
+    titles = []
+    for compact in (False, True):
+        card = RecommendationCard(
+            RecommendationView(1, "Forrest Gump (1994)", "Comedy", confidence=0.46, compact=compact)
+        )
+        qtbot.addWidget(card)
+        card.resize(265, card.height())
+        card.show()
+        titles.append(next(label for label in card.findChildren(ElidedLabel) if "Gump" in label.text()).width())
+    assert titles[1] > titles[0] + 40
+
+
+def test_a_name_without_spaces_is_cut_in_the_middle() -> None:
+    assert elision("isbn-978-3-16-148410-065") is Qt.TextElideMode.ElideMiddle
+    assert elision("Lord of the Rings, The") is Qt.TextElideMode.ElideRight
+
+
+def test_a_sentence_begins_with_a_capital_but_never_renames_a_file() -> None:
+    assert sentence("no column has the role 'item'") == "No column has the role 'item'."
+    assert sentence("ratings.csv, line 2: no number") == "ratings.csv, line 2: no number."
 
 
 def test_what_comes_from_data_is_never_read_as_marks() -> None:
@@ -209,3 +257,4 @@ def test_numbers_are_written_for_people() -> None:
     assert formats.short(0.15) == ".15"
     assert formats.plural(1, "person", "people") == "1 person"
     assert formats.confidence(0.013) == f"1.3{formats.THIN_SPACE}%"
+    assert formats.confidence(0.0002) == f"<{formats.THIN_SPACE}0.1{formats.THIN_SPACE}%"

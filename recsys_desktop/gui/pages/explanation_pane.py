@@ -35,7 +35,7 @@ def contribution_bars(view: ExplanationView, most: int = _SHOWN_PARTS) -> list[C
         bars.append(ContributionBar(part.label, part.value, detail))
     if rest:
         names = ", ".join(part.label for part in rest[:5]) + ("\u2026" if len(rest) > 5 else "")
-        bars.append(ContributionBar(f"{len(rest)} other", sum(part.value for part in rest), names))
+        bars.append(ContributionBar(f"{formats.integer(len(rest))} others", sum(part.value for part in rest), names))
     scale = max([abs(view.score)] + [abs(part.value) for part in parts])
     if abs(view.residual) > 1e-3 * (scale or 1.0):
         bars.append(ContributionBar("not accounted for", view.residual, "What the parts above do not add up to."))

@@ -19,7 +19,7 @@ from recsys_desktop.gui.theme import CARD_GAP, CONTROL_GAP
 from recsys_desktop.gui.widgets.buttons import IconButton, button
 from recsys_desktop.gui.widgets.card import Card, PageFrame, scrolling
 from recsys_desktop.gui.widgets.chip import Chip
-from recsys_desktop.gui.widgets.labels import ElidedLabel, Paragraph, horizontal_line, text_label
+from recsys_desktop.gui.widgets.labels import ElidedLabel, Paragraph, elision, horizontal_line, text_label
 from recsys_desktop.gui.widgets.messages import EmptyState, InlineMessage
 from recsys_desktop.gui.widgets.recommendation_card import RecommendationCard, RecommendationView
 from recsys_desktop.gui.widgets.search_popup import Found, SearchPopup
@@ -121,9 +121,14 @@ class ListColumn(QWidget):
         self.items: list[Recommendation] = []
         self._hidden: set[str] = set()
 
-    def clear(self) -> None:
-        """Show no cards."""
+    def clear(self, message: str = "") -> None:
+        """Show no cards, and a sentence that says why."""
         self._fill([], None, compact=False)
+        self._say(message)
+
+    def _say(self, message: str) -> None:
+        self.notice.setText(message)
+        self.notice.setVisible(bool(message))
 
     def show_list(
         self,
@@ -136,10 +141,9 @@ class ListColumn(QWidget):
         """Show a list without the items that were dismissed."""
         self._hidden = dismissed
         notices = [sentence(notice) for notice in answer.notices]
-        fallbacks = {entry.fallback for entry in answer.items if entry.fallback}
-        notices += [sentence(reason) for reason in fallbacks]
-        self.notice.setText(" ".join(dict.fromkeys(notices)))
-        self.notice.setVisible(bool(notices))
+        fallbacks = dict.fromkeys(entry.fallback for entry in answer.items if entry.fallback)
+        notices += [sentence(why) for why in fallbacks if not any(why in notice for notice in answer.notices)]
+        self._say(" ".join(dict.fromkeys(notices)))
         self._fill([entry for entry in answer.items if entry.item not in dismissed], scale, compact=compact)
 
     def _fill(
@@ -247,7 +251,7 @@ class HistoryColumn(Card):
         line = QHBoxLayout(holder)
         line.setContentsMargins(0, 0, 2, 0)
         line.setSpacing(2)
-        line.addWidget(ElidedLabel(entry.title), 1)
+        line.addWidget(ElidedLabel(entry.title, mode=elision(entry.title)), 1)
         if entry.rating is not None:
             line.addWidget(text_label(f"\u2605{formats.number(entry.rating)}", "muted"))
         remove = IconButton("close", f"Take {entry.title} out", 10)
@@ -454,9 +458,9 @@ class RecommendationWorkbench(PageFrame):
         if model is None or data is None:
             return
         if self.person.is_new and not self.person.history:
-            self.first_list.clear()
+            self.first_list.clear("Add a few items that this person likes at the left; the list follows at once.")
             self.second_list.clear()
-            self.pane.clear("Add a few items that this person likes; the list follows at once.")
+            self.pane.clear()
             return
         length = _LIST_LENGTH + len(self._dismissed)
         filters = dict(self._popup("filters").filters) if "filters" in self._popups else {}
@@ -588,7 +592,10 @@ class RecommendationWorkbench(PageFrame):
             "Finding people",
             lambda engine, _run: engine.search_users(fingerprint, text, _SEARCH_LENGTH),
             lambda found: self._popup("people").set_results(
-                [Found(match.user, f"\u00b7 {formats.integer(match.n_interactions)}", match.user) for match in found]
+                [
+                    Found(match.user, f"\u00b7 {formats.plural(match.n_interactions, 'interaction')}", match.user)
+                    for match in found
+                ]
             ),
             key="people",
         )

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from recsys_desktop.gui import formats
 from recsys_desktop.gui.theme import interface_font, theme
+from recsys_desktop.gui.widgets.labels import elision
 
 _ROW = 26
 _BAR = 14
@@ -104,7 +105,7 @@ class ContributionChart(QWidget):
             top = place * _ROW
             painter.setFont(label_font)
             painter.setPen(theme().colour("text"))
-            text = labels.elidedText(bar.label, Qt.TextElideMode.ElideRight, label_width)
+            text = labels.elidedText(bar.label, elision(bar.label), label_width)
             area = QRectF(0, top, label_width + 1, _ROW)
             painter.drawText(area, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, text)
             length = max(2.0, abs(bar.value) * scale)

@@ -58,6 +58,11 @@ def text_label(text: str, role: str = "", *, wrap: bool = False, parent: QWidget
     return label
 
 
+def elision(text: str) -> Qt.TextElideMode:
+    """Return where a name that is too long is cut: an id, whose end tells it from its neighbours, in the middle."""
+    return Qt.TextElideMode.ElideRight if " " in text else Qt.TextElideMode.ElideMiddle
+
+
 class ElidedLabel(QLabel):
     """One line of text that ends in an ellipsis when space is short; the whole is then in the tooltip."""
 

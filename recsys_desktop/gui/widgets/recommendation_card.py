@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent, QResizeEvent, QTextDocument
-from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from recsys_desktop.gui import formats
 from recsys_desktop.gui.widgets.bar import Bar
 from recsys_desktop.gui.widgets.buttons import IconButton, Stars
 from recsys_desktop.gui.widgets.labels import ElidedLabel, Paragraph, Tag, Tone, restyle, text_label
 
-CARD_HEIGHT = 102
-COMPACT_HEIGHT = 62
+CARD_HEIGHT = 96
+COMPACT_HEIGHT = 58
 _REASON_HEIGHT = 38
 _CHIP_WIDTH = 190
 
@@ -104,30 +104,44 @@ class RecommendationCard(QFrame):
         self.setAccessibleName(f"{view.rank}. {view.title}")
         self.setAccessibleDescription(view.reason)
         layout = QHBoxLayout(self)
-        layout.setContentsMargins(14, 9, 13, 7)
         layout.setSpacing(6)
         rank = text_label(str(view.rank), "muted")
         rank.setFixedWidth(20)
         rank.setAlignment(Qt.AlignmentFlag.AlignTop)
-        rank.setContentsMargins(0, 8, 0, 0)
+        rank.setContentsMargins(0, 4, 0, 0)
         layout.addWidget(rank)
         grid = QGridLayout()
         grid.setHorizontalSpacing(12)
-        grid.setVerticalSpacing(3)
+        grid.setVerticalSpacing(1 if view.compact else 2)
         grid.setColumnStretch(0, 1)
         grid.addWidget(ElidedLabel(view.title, "item-title"), 0, 0)
         grid.addLayout(self._described(), 1, 0)
-        grid.addLayout(self._certainty(), 0, 1, 2, 1)
         if view.compact:
-            grid.addWidget(self._dismiss(), 0, 2, 2, 1)
+            # The title has the whole width: of two lists side by side it is what is compared.
+            grid.addWidget(self._dismiss(), 0, 1, Qt.AlignmentFlag.AlignRight)
+            grid.addWidget(self._confidence_label(), 1, 1)
         else:
+            grid.addLayout(self._certainty(), 0, 1, 2, 1)
             grid.addLayout(self._foot(), 2, 0, 1, 2)
         layout.addLayout(grid, 1)
+        self._keep_place()
+
+    def _keep_place(self) -> None:
+        """Set the margins so that the content stays where it is, however wide the border of the style is."""
+        layout, border = self.layout(), self.contentsRect().left()
+        if layout is not None:
+            layout.setContentsMargins(15 - border, 8 - border, 14 - border, 7 - border)
+
+    def event(self, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.ContentsRectChange:
+            self._keep_place()
+        return super().event(event)
 
     def _described(self) -> QHBoxLayout:
         line = QHBoxLayout()
         line.setSpacing(8)
-        line.addWidget(ElidedLabel(self.view.attributes, "muted"))
+        if self.view.attributes:
+            line.addWidget(ElidedLabel(self.view.attributes, "muted"))
         for text in self.view.chips:
             tag = Tag(text, Tone.ACCENT)
             tag.ensurePolished()
@@ -139,21 +153,24 @@ class RecommendationCard(QFrame):
     def _certainty(self) -> QVBoxLayout:
         box = QVBoxLayout()
         box.setSpacing(6)
+        box.addStretch(1)
+        box.addWidget(self._confidence_label())
+        bar = Bar("Confidence", self.view.confidence)
+        bar.setFixedWidth(92)
+        box.addWidget(bar, alignment=Qt.AlignmentFlag.AlignRight)
+        box.addStretch(1)
+        return box
+
+    def _confidence_label(self) -> QLabel:
         confidence = self.view.confidence
         known = text_label(formats.DASH if confidence is None else formats.confidence(confidence), "strong")
-        known.setAlignment(Qt.AlignmentFlag.AlignRight)
+        known.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         known.setToolTip(
             "How often recommendations scored like this one were chosen in held-out data"
             if confidence is not None
             else "This model has no calibrated confidence"
         )
-        box.addStretch(1)
-        box.addWidget(known)
-        bar = Bar("Confidence", confidence)
-        bar.setFixedWidth(40 if self.view.compact else 92)
-        box.addWidget(bar, alignment=Qt.AlignmentFlag.AlignRight)
-        box.addStretch(1)
-        return box
+        return known
 
     def _foot(self) -> QHBoxLayout:
         foot = QHBoxLayout()
