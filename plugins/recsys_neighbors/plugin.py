@@ -78,8 +78,9 @@ class UserKnnParams(Params):
         tune=TuningRange(0.2, 0.7),
     )
     shrinkage: float = param(
-        0.0,
+        5.0,
         help="Raise it to trust similarities that rest on few items less; added to the denominator.",
+        unit="items",
         ge=0,
         le=1e6,
         tune=TuningRange(0, 100),

@@ -1,9 +1,20 @@
-"""The neighbourhood models: conformance, oracles, and figures on the frozen split."""
+"""The neighbourhood models: conformance, naive computations as oracles, and figures on the frozen split."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.frozen_splits import final_split
+from recsys_desktop.api import AlgorithmSpec, Dataset, Query, RatingScale, RunContext, Source, Vocabulary
 from recsys_desktop.api.testing import AlgorithmConformance
+from recsys_desktop.evaluation import RANKING_METRICS, rank_test_users, rmse
 from recsys_neighbors.plugin import ITEM_KNN, ITEM_KNN_RATING, USER_KNN, USER_KNN_RATING
+
+CAUTION = 0.4
+NEIGHBOURS = 4
 
 
 class TestItemKnnConformance(AlgorithmConformance):
@@ -20,3 +31,234 @@ class TestItemKnnRatingConformance(AlgorithmConformance):
 
 class TestUserKnnRatingConformance(AlgorithmConformance):
     spec = USER_KNN_RATING
+
+
+def made(n_users: int = 24, n_items: int = 15, density: float = 0.5, seed: int = 0) -> Dataset:
+    """Random ratings between 1 and 5, hardly two alike."""
+    generator = np.random.default_rng(seed)
+    users, items = np.nonzero(generator.random((n_users, n_items)) < density)
+    return Dataset(
+        Vocabulary(f"u{code}" for code in range(n_users)),
+        Vocabulary(f"i{code}" for code in range(n_items)),
+        users,
+        items,
+        generator.uniform(1, 5, len(users)).astype(np.float32),
+        rating_scale=RatingScale(1, 5),
+    )
+
+
+def fitted(spec: AlgorithmSpec, data: Dataset, threads: int = 1, **params: Any) -> Any:
+    return spec.load()(spec.params(**params)).fit(data, RunContext(threads=threads))
+
+
+def everyone(data: Dataset) -> Query:
+    return Query.of_users(data, np.arange(data.n_users))
+
+
+@pytest.mark.parametrize("asymmetry", [0.5, 0.2])
+@pytest.mark.parametrize("shrinkage", [0.0, 3.0])
+def test_item_neighbours_are_those_of_the_definition(asymmetry: float, shrinkage: float) -> None:
+    data = made()
+    model = fitted(ITEM_KNN, data, weighting="none", asymmetry=asymmetry, shrinkage=shrinkage, neighbours=NEIGHBOURS)
+    dense = data.matrix().toarray().astype(np.float64)
+    counts = dense.sum(axis=0)
+    similar = dense.T @ dense / (np.outer(counts ** (1 - asymmetry), counts**asymmetry) + shrinkage)
+    np.fill_diagonal(similar, 0)
+    scores = np.zeros_like(dense)
+    for item in range(data.n_items):
+        nearest = np.lexsort((np.arange(data.n_items), -similar[:, item].round(6)))[:NEIGHBOURS]
+        scores[:, item] = dense[:, nearest] @ similar[nearest, item]
+    found = model.score(everyone(data))
+    assert np.allclose(np.nan_to_num(found), scores, atol=1e-5)
+    assert np.array_equal(np.isnan(found), scores == 0)
+
+
+def test_inverse_user_frequency_trusts_short_histories_more() -> None:
+    items = [(0, 0), (0, 1), *((1, item) for item in (0, *range(2, 12)))]
+    data = Dataset(
+        Vocabulary("ab"),
+        Vocabulary(f"i{code}" for code in range(12)),
+        np.array([user for user, _ in items]),
+        np.array([item for _, item in items]),
+    )
+    scores = fitted(ITEM_KNN, data, weighting="tf-idf", shrinkage=0.0).score(Query.of_history([0]))[0]
+    assert scores[1] > scores[2] > 0
+    assert np.ptp(fitted(ITEM_KNN, data, weighting="none").score(Query.of_history([0]))[0, 1:]) < 1e-6
+
+
+def test_bm25_is_its_formula() -> None:
+    data = made(density=0.4)
+    model = fitted(ITEM_KNN, data, weighting="bm25", shrinkage=0.0, neighbours=data.n_items)
+    dense = data.matrix().toarray().astype(np.float64)
+    lengths = dense.sum(axis=0)
+    idf = np.log1p(data.n_items / np.maximum(dense.sum(axis=1), 1))
+    idf /= np.sqrt((dense * idf[:, None] ** 2).sum() / dense.sum())
+    terms = dense * idf[:, None] * 1.2 / (0.2 * (0.5 + 0.5 * lengths / lengths.mean()) + 1)
+    expected = terms.T @ terms
+    np.fill_diagonal(expected, 0)
+    assert np.allclose(model.weights_.toarray(), expected, atol=1e-5)
+
+
+def test_an_item_without_evidence_has_no_score() -> None:
+    data = Dataset(Vocabulary("abcd"), Vocabulary("pqrs"), np.array([0, 0, 1, 1, 2, 3]), np.array([0, 1, 0, 1, 2, 3]))
+    for spec in (ITEM_KNN, USER_KNN):
+        scores = fitted(spec, data).score(Query.of_history([0]))[0]
+        assert scores[1] > 0
+        assert np.isnan(scores[[2, 3]]).all()
+
+
+def test_user_neighbours_are_those_of_the_definition() -> None:
+    data = made()
+    model = fitted(USER_KNN, data, neighbours=NEIGHBOURS, asymmetry=0.5, shrinkage=2.0)
+    dense = data.matrix().toarray().astype(np.float64)
+    counts = dense.sum(axis=1)
+    similar = dense @ dense.T / (np.sqrt(np.outer(counts, counts)) + 2.0)
+    np.fill_diagonal(similar, 0)
+    scores = np.zeros_like(dense)
+    for user in range(data.n_users):
+        beyond = (dense > dense[user]).any(axis=1)
+        worth = np.where(beyond, similar[user], 0)
+        nearest = np.lexsort((np.arange(data.n_users), -worth.round(6)))[:NEIGHBOURS]
+        scores[user] = worth[nearest] @ dense[nearest]
+    assert np.allclose(np.nan_to_num(model.score(everyone(data))), scores, atol=1e-5)
+
+
+def test_without_an_item_a_person_is_not_answered_from_their_own_copy() -> None:
+    """A person alone in what they have: without it, nobody else speaks for it."""
+    data = made()
+    others = data.subset(data.items != 14)
+    alone = Dataset(
+        data.user_vocabulary,
+        data.item_vocabulary,
+        np.append(others.users, 3),
+        np.append(others.items, 14),
+        np.append(np.asarray(others.ratings), 5.0),
+        rating_scale=data.rating_scale,
+    )
+    what_if = Query.of_users(alone, [3]).without(0, [14])
+    assert np.isnan(fitted(USER_KNN, alone).score(what_if, [14])[0, 0])
+    model = fitted(USER_KNN_RATING, alone)
+    support, spread = model.evidence(what_if, np.array([14], dtype=np.int32))
+    assert support[0] == 0
+    assert np.isnan(spread[0])
+
+
+def shrunk(similarity: float, common: int, shrinkage: float) -> float:
+    return similarity * (common - 1) / (common - 1 + shrinkage)
+
+
+def similarities_by_definition(kind: str, rated: np.ndarray, biases: np.ndarray, shrinkage: float) -> np.ndarray:
+    """Of columns, over the rows where both have a rating; rated: NaN where there is none. Negative ones count as 0."""
+    of_users = np.nanmean(rated, axis=1, keepdims=True)
+    compared = {
+        "cosine": rated,
+        "pearson": rated,
+        "adjusted-cosine": rated - of_users,
+        "pearson-baseline": rated - biases,
+    }[kind]
+    n = rated.shape[1]
+    found = np.zeros((n, n))
+    for left in range(n):
+        for right in range(n):
+            both = ~np.isnan(rated[:, left]) & ~np.isnan(rated[:, right])
+            x, y = compared[both, left], compared[both, right]
+            if kind == "pearson" and len(x):
+                x, y = x - x.mean(), y - y.mean()
+            norm = np.sqrt((x @ x) * (y @ y))
+            if left != right and norm > 1e-6:
+                found[left, right] = max(shrunk(x @ y / norm, len(x), shrinkage), 0)
+    return found
+
+
+def by_neighbours(similar: np.ndarray, deviations: np.ndarray, k: int) -> np.ndarray:
+    """Σ s d / (Σ s + caution) over the k most similar columns that have a deviation: (rows, columns)."""
+    found = np.zeros_like(deviations)
+    for row in range(len(deviations)):
+        for column in range(deviations.shape[1]):
+            weights = np.where(np.isnan(deviations[row]), 0, similar[:, column])
+            nearest = np.lexsort((np.arange(len(weights)), -weights.round(7)))[:k]
+            nearest = nearest[weights[nearest] > 0]
+            total = weights[nearest] @ deviations[row, nearest]
+            found[row, column] = total / (weights[nearest].sum() + CAUTION)
+    return found
+
+
+@pytest.mark.parametrize("kind", ["pearson-baseline", "pearson", "adjusted-cosine", "cosine"])
+@pytest.mark.parametrize("spec", [ITEM_KNN_RATING, USER_KNN_RATING])
+def test_rating_predictions_are_those_of_the_definition(spec: AlgorithmSpec, kind: str) -> None:
+    if spec is USER_KNN_RATING and kind == "adjusted-cosine":
+        pytest.skip("over people, the person's own mean is subtracted in rows, which the oracle does over columns")
+    data = made(30, 40, density=0.7)
+    model = fitted(spec, data, similarity=kind, shrinkage=2.0, caution=CAUTION, neighbours=NEIGHBOURS)
+    rated = np.full((data.n_users, data.n_items), np.nan)
+    rated[data.users, data.items] = np.asarray(data.ratings)
+    biases = model.biases.ratings(model.biases.users).astype(np.float64)
+    if spec is ITEM_KNN_RATING:
+        similar = similarities_by_definition(kind, rated, biases, 2.0)
+        expected = by_neighbours(similar, rated - biases, NEIGHBOURS)
+    else:
+        similar = similarities_by_definition(kind, rated.T, biases.T, 2.0)
+        expected = by_neighbours(similar, (rated - biases).T, NEIGHBOURS).T
+    # A person's ratings of their own past are beside the point: neighbours there may include themselves.
+    unseen = np.isnan(rated)
+    found = model.score(everyone(data)) - biases
+    assert np.allclose(found[unseen], expected[unseen], atol=1e-4)
+
+
+def test_pairs_are_predicted_as_in_whole_rows() -> None:
+    data = made()
+    generator = np.random.default_rng(3)
+    people, items = generator.integers(0, data.n_users, 60), generator.integers(0, data.n_items, 60)
+    for spec in (ITEM_KNN_RATING, USER_KNN_RATING):
+        model = fitted(spec, data)
+        whole = model.predict(everyone(data))
+        assert np.allclose(model.predict_pairs(everyone(data), people, items), whole[people, items], atol=1e-6)
+
+
+def test_a_rating_explanation_names_its_neighbours() -> None:
+    data = made(density=0.8)
+    person = Query.of_users(data, [2])
+    for spec, kind in ((ITEM_KNN_RATING, Source.HISTORY), (USER_KNN_RATING, Source.NEIGHBOUR)):
+        model = fitted(spec, data, shrinkage=0.0)
+        explanation = model.explain(person, [4])[0]
+        support, _ = model.evidence(person, np.array([4], dtype=np.int32))
+        named = [part for part in explanation.contributions if part.kind is kind]
+        assert 0 < len(named) <= support[0]
+        assert f"{support[0]} of them" in explanation.method
+        assert abs(explanation.residual) < 1e-5
+
+
+def test_a_threshold_and_significance_leave_fewer_and_weaker_neighbours() -> None:
+    data = made(density=0.8)
+    person, item = Query.of_users(data, [2]), np.array([4], dtype=np.int32)
+    everybody = fitted(ITEM_KNN_RATING, data, shrinkage=0.0)
+    near = fitted(ITEM_KNN_RATING, data, shrinkage=0.0, least_similarity=0.3)
+    assert 0 < near.evidence(person, item)[0][0] < everybody.evidence(person, item)[0][0]
+    assert (near.similarities_.data >= 0.3).all()
+    weak = fitted(ITEM_KNN_RATING, data, shrinkage=0.0, significance=1000)
+    common = (data.matrix().T @ data.matrix()).toarray()
+    for row in range(data.n_items):
+        here = slice(weak.similarities_.indptr[row], weak.similarities_.indptr[row + 1])
+        for column, value in zip(weak.similarities_.indices[here], weak.similarities_.data[here], strict=True):
+            assert value == pytest.approx(everybody.similarities_[row, column] * common[row, column] / 1000, rel=1e-4)
+
+
+@pytest.mark.parametrize("spec", [ITEM_KNN, ITEM_KNN_RATING])
+def test_fits_have_the_same_bits_for_any_number_of_threads(spec: AlgorithmSpec) -> None:
+    data = made(200, 300, 0.1)
+    first, second = (fitted(spec, data, threads).score(everyone(data)) for threads in (1, 4))
+    assert np.array_equal(first, second, equal_nan=True)
+
+
+@pytest.mark.parametrize(("spec", "least", "most"), [(ITEM_KNN, 0.215, 0.25), (USER_KNN, 0.215, 0.25)])
+def test_ranks_movielens_as_well_as_it_should(spec: AlgorithmSpec, least: float, most: float) -> None:
+    split = final_split("random")
+    ranked, _ = rank_test_users(fitted(spec, split.train, 2).score, split.train, split.test, 10)
+    assert least <= np.nanmean(RANKING_METRICS["ndcg"].compute(ranked)) <= most
+
+
+@pytest.mark.parametrize(("spec", "least", "most"), [(ITEM_KNN_RATING, 0.85, 0.869), (USER_KNN_RATING, 0.86, 0.88)])
+def test_predicts_movielens_as_well_as_it_should(spec: AlgorithmSpec, least: float, most: float) -> None:
+    split = final_split("random")
+    predictions = fitted(spec, split.train, 2).predict_pairs(everyone(split.train), split.test.users, split.test.items)
+    assert least <= rmse(predictions, np.asarray(split.test.ratings)) <= most
