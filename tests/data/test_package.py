@@ -1,21 +1,20 @@
-"""The room itself: light to import, complete in its facade, present as a plugin."""
+"""The room itself: light to import, complete in its facade, with the readers and splitters that the engine lists."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 
-import pluggy
 import pytest
 
 import recsys_desktop.data
-from recsys_desktop.api import hooks
-from recsys_desktop.data import plugin
+from recsys_desktop.data.readers.built_in import BUILT_IN_READERS
+from recsys_desktop.data.splits import SPLITTERS
 
 
-def test_importing_the_room_and_its_plugin_is_light() -> None:
+def test_importing_the_room_its_readers_and_its_splitters_is_light() -> None:
     code = (
-        "import sys, recsys_desktop.data, recsys_desktop.data.plugin\n"
+        "import sys, recsys_desktop.data, recsys_desktop.data.readers.built_in, recsys_desktop.data.splits\n"
         "heavy = {'scipy', 'pandas', 'pyarrow', 'numba', 'torch', 'sklearn', 'charset_normalizer', 'openpyxl'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
@@ -33,13 +32,9 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         recsys_desktop.data.nothing  # noqa: B018
 
 
-def test_the_plugin_brings_readers_and_splitters() -> None:
-    manager = pluggy.PluginManager(hooks.PROJECT)
-    manager.add_hookspecs(hooks)
-    manager.register(plugin)
-    manager.check_pending()
-    readers = [spec.id for found in manager.hook.recsys_desktop_readers() for spec in found]
-    splitters = [spec.id for found in manager.hook.recsys_desktop_splitters() for spec in found]
-    assert {"csv", "movielens", "recbole", "orange", "parquet", "json", "json-lines", "excel"} == set(readers)
+def test_the_readers_and_splitters_that_are_built_in() -> None:
+    readers = {spec.id for spec in BUILT_IN_READERS}
+    splitters = [spec.id for spec in SPLITTERS]
+    assert readers == {"csv", "movielens", "recbole", "orange", "parquet", "json", "json-lines", "excel"}
     assert splitters[0] == "per-user"
     assert {"random", "leave-last-out", "global-time", "k-fold", "strong-generalisation"} < set(splitters)
