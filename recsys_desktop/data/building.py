@@ -333,7 +333,7 @@ class _Builder:
         if weights is not None and (weights == 1).all():
             weights = None
         scale = rating_scale(rows, self.cleaning, self.findings)
-        check_ratings(rows, scale, self.findings)
+        check_ratings(rows, scale, self.cleaning, self.findings)
         self._step(0.95, "Looking for tied times")
         check_ties(rows, self.findings, self._pause)
         check_overlaps(rows, self.findings)

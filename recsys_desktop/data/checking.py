@@ -14,6 +14,7 @@ from recsys_desktop.data.cleaning import tied_times
 from recsys_desktop.data.findings import Findings
 from recsys_desktop.data.interactions import Interactions
 from recsys_desktop.data.report import Action, Check, Problem, ProblemKind
+from recsys_desktop.data.request import CleaningOptions
 from recsys_desktop.data.side_tables import SideTable
 from recsys_desktop.data.texts import ArrowTexts
 from recsys_desktop.data.values import MISSING_TEXTS
@@ -24,20 +25,30 @@ if TYPE_CHECKING:
 PART_NAMES = ("train", "validation", "test")
 
 
-def check_ratings(rows: Interactions, scale: RatingScale | None, findings: Findings) -> None:
+def check_ratings(rows: Interactions, scale: RatingScale | None, options: CleaningOptions, findings: Findings) -> None:
     """Say whether every rating is within the scale (which is learnt without the test part)."""
     if scale is None or rows.ratings is None:
         return
     outside = sum(problem.count for problem in findings.problems if problem.kind is ProblemKind.RATING_OUT_OF_RANGE)
     words = f"{scale.minimum:g} to {scale.maximum:g}"
-    if outside:
-        findings.checks.append(Check("warning", f"ratings outside {words}, left out", outside))
-    elif beyond := int(((rows.ratings < scale.minimum) | (rows.ratings > scale.maximum)).sum()):
+    if outside and (declared := _declared_range(options)):
+        findings.checks.append(Check("warning", f"ratings {declared}, left out", outside))
+    if beyond := int(((rows.ratings < scale.minimum) | (rows.ratings > scale.maximum)).sum()):
         findings.checks.append(
             Check("warning", f"test ratings outside {words}, the range of the training part", beyond)
         )
-    else:
+    elif not outside:
         findings.checks.append(Check("ok", f"every rating within {words}"))
+
+
+def _declared_range(options: CleaningOptions) -> str:
+    """What the person's lowest and highest rating leave out, in words; empty where none is given."""
+    minimum, maximum = options.rating_minimum, options.rating_maximum
+    if minimum is not None and maximum is not None:
+        return f"outside {minimum:g} to {maximum:g}"
+    if minimum is not None:
+        return f"below {minimum:g}"
+    return f"above {maximum:g}" if maximum is not None else ""
 
 
 def check_ties(rows: Interactions, findings: Findings, pause: Callable[[], None]) -> None:

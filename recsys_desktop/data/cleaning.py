@@ -15,8 +15,10 @@ BLOCK_ROWS = 1 << 21
 MOST_STEPS = 1000
 
 _KNOWN_RANGES = ((0.0, 1.0), (0.0, 5.0), (1.0, 7.0), (0.0, 10.0), (0.0, 100.0))
-_LOWEST_OF_SCALE = {(5.0, 1.0): 1.0, (5.0, 0.5): 0.5, (7.0, 1.0): 1.0, (10.0, 1.0): 1.0, (10.0, 0.5): 0.5}
+_HIGHEST_OF_SCALES_FROM_1 = (5.0, 7.0, 10.0)
 _RARE = 0.005
+_LONE = 0.02
+_LONE_GAP = 2.0
 _FAR = 2.0
 _MOST_FAR = 0.2
 
@@ -145,7 +147,8 @@ def infer_range(values: npt.NDArray[np.float64], counts: npt.NDArray[np.int64]) 
     """The range outside which a rating is surely a mistake, or None where every value may be meant.
 
     values, counts: the distinct ratings and how often each occurs. A usual range (0 to 1, 5, 7, 10 or 100) is believed
-    if the ratings inside it reach its upper fifth, and what lies outside is either rare (1 in 200) or far away (below
+    if the ratings inside it reach its upper fifth, and what lies outside is rare (1 in 200), or consists of lone values
+    (each occurs once, together 1 in 50, twice as far from the rest as any two neighbours inside), or is far away (below
     zero, or more than twice the highest) and not more than a fifth.
     """
     total = int(counts.sum())
@@ -160,9 +163,17 @@ def infer_range(values: npt.NDArray[np.float64], counts: npt.NDArray[np.int64]) 
         outside = int(counts[~inside].sum())
         far = ((values < low) | (values > _FAR * high))[~inside].all()
         few_values = int((~inside).sum()) <= 3
-        if outside <= _RARE * total or (far and few_values and outside <= _MOST_FAR * total):
+        lone = outside <= _LONE * total and _are_lone(values, counts, inside)
+        if outside <= _RARE * total or lone or (far and few_values and outside <= _MOST_FAR * total):
             return low, high
     return None
+
+
+def _are_lone(values: npt.NDArray[np.float64], counts: npt.NDArray[np.int64], inside: npt.NDArray[np.bool_]) -> bool:
+    """Whether every value outside occurs once and stands apart from the values inside (rising, two at least)."""
+    within, beyond = values[inside], values[~inside]
+    distance = np.maximum(within[0] - beyond, beyond - within[-1])
+    return bool((counts[~inside] == 1).all() and (distance >= _LONE_GAP * np.diff(within).max()).all())
 
 
 def guess_scale(
@@ -170,17 +181,15 @@ def guess_scale(
 ) -> RatingScale:
     """The scale that the distinct ratings come from; `minimum` and `maximum` where they are declared.
 
-    The step is the largest of 1, .5, .25 and .1 that divides every rating, 0 where none does. Where the highest rating
-    and the step are those of a usual scale (half stars to 5, whole numbers to 5, 7 or 10), its
-    lowest rating is taken too, though nobody gave it.
+    The step is the largest of 1, .5, .25 and .1 that divides every rating, 0 where none does. Whole numbers up to 5, 7
+    or 10 begin at 1, though nobody gave it; every other scale is from the lowest to the highest rating that is there.
     """
     if not len(values):
         return RatingScale(minimum or 0.0, maximum if maximum is not None else (minimum or 0.0))
     low, high = float(values.min()), float(values.max())
     step = _step(values)
-    usual = _LOWEST_OF_SCALE.get((high, step))
-    if usual is not None and low > usual and minimum is None:
-        low = usual
+    if step == 1.0 and high in _HIGHEST_OF_SCALES_FROM_1 and low > 1.0 and minimum is None:
+        low = 1.0
     return RatingScale(
         min(low, minimum) if minimum is not None else low, max(high, maximum) if maximum is not None else high, step
     )

@@ -15,6 +15,8 @@ from recsys_desktop.data.interactions import Interactions
 from recsys_desktop.data.report import Action, Check, ProblemKind
 from recsys_desktop.data.request import CleaningOptions
 
+_HIGHEST_WITH_ZEROS = (1.0, 5.0, 10.0)
+
 
 def decide_feedback(rows: Interactions, findings: Findings) -> None:
     """Where events and ratings come together, rows without a rating count only if ratings are the minority."""
@@ -44,10 +46,12 @@ def leave_out_mistaken_ratings(rows: Interactions, options: CleaningOptions, fin
         return
     low, high = found
     wrong = (rows.ratings < low) | (rows.ratings > high)
-    findings.note_rows(rows, np.flatnonzero(wrong), ProblemKind.RATING_OUT_OF_RANGE, Role.RATING, Action.LEFT_OUT)
-    findings.notes.append(
-        f"Ratings outside {low:g} to {high:g} were taken for mistakes; give the lowest and highest rating to keep them."
+    words = f"outside {low:g} to {high:g}"
+    findings.note_rows(
+        rows, np.flatnonzero(wrong), ProblemKind.RATING_OUT_OF_RANGE, Role.RATING, Action.LEFT_OUT, words
     )
+    findings.checks.append(Check("warning", f"ratings {words}, left out", int(wrong.sum())))
+    findings.notes.append(f"Ratings {words} were taken for mistakes; give the lowest and highest rating to keep them.")
     rows.keep(~wrong)
 
 
@@ -125,7 +129,22 @@ def rating_scale(rows: Interactions, options: CleaningOptions, findings: Finding
         findings.notes.append(
             f"Ratings run from {scale.minimum:g} to {scale.maximum:g}{steps}, read as explicit feedback."
         )
+    _note_zeros(rows.ratings, scale, findings)
     return scale
+
+
+def _note_zeros(ratings: npt.NDArray[np.float32], scale: RatingScale, findings: Findings) -> None:
+    """Say what zeros among ratings to 1, 5 or 10 probably mean, and what algorithms make of them."""
+    zeros = int((ratings == 0).sum())
+    if not zeros or scale.minimum < 0 or scale.maximum not in _HIGHEST_WITH_ZEROS:
+        return
+    count = f"{zeros:,} of {len(ratings):,} ratings {'is' if zeros == 1 else 'are'} 0"
+    meaning = "not chosen" if scale.maximum == 1 else "not rated"
+    least = "1" if scale.step == 1 else "the lowest real rating"
+    findings.notes.append(
+        f"{count}, which usually means '{meaning}'. Algorithms that rank count every row as chosen, whatever its "
+        f"rating; set the lowest rating (rating_minimum) to {least} to leave the zeros out."
+    )
 
 
 def distinct_values(values: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:

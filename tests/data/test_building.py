@@ -205,6 +205,62 @@ class TestRatings:
         assert dataset.rating_scale == RatingScale(1, 5, 1)
         assert any("Ratings outside 0 to 5 were taken for mistakes" in note for note in report.notes)
 
+    @pytest.mark.parametrize(("lone", "count"), [(8, 50), (9, 60), (7, 50)])
+    def test_a_lone_rating_far_from_a_compact_scale_is_a_mistake(self, write, lone, count) -> None:
+        rows = "".join(f"u{n},i{n % 7},{n % 5 + 1}\n" for n in range(count - 1))
+        dataset, report = build(write("r.csv", f"user,item,rating\n{rows}last,i9,{lone}\n"))
+        assert problems(report) == {"rating out of range": [count + 1]}
+        assert report.problems[0].message == "1 rating is out of range: outside 0 to 5"
+        assert dataset.rating_scale == RatingScale(1, 5, 1)
+        said = [check for check in report.checks if "rating" in check.text]
+        assert [(check.state, check.text, check.count) for check in said] == [
+            ("warning", "ratings outside 0 to 5, left out", 1)
+        ]
+
+    @pytest.mark.parametrize(
+        ("high", "count"),
+        [((6,), 50), ((8, 8), 100), ((8,), 40), ((6, 7, 8), 60)],
+        ids=["a neighbour", "twice", "too few rows", "no gap"],
+    )
+    def test_ratings_that_may_belong_to_a_wider_scale_stay(self, write, high, count) -> None:
+        rows = "".join(f"u{n},i{n % 7},{n % 5 + 1}\n" for n in range(count - len(high)))
+        more = "".join(f"v{n},i9,{rating}\n" for n, rating in enumerate(high))
+        dataset, report = build(write("r.csv", f"user,item,rating\n{rows}{more}"))
+        assert problems(report) == {}
+        assert dataset.rating_scale == RatingScale(1, max(high), 1)
+
+    def test_the_range_of_mistakes_is_the_same_in_every_sentence(self, write) -> None:
+        rows = "".join(f"u{n},i{n % 7},{n % 3 + 2}\n" for n in range(300))
+        _, report = build(write("r.csv", "user,item,rating\n" + rows + "x,i1,1e30\n"))
+        assert report.problems[0].message.endswith("outside 0 to 5")
+        assert any(note.startswith("Ratings outside 0 to 5 ") for note in report.notes)
+        assert [check.text for check in report.checks if "rating" in check.text] == ["ratings outside 0 to 5, left out"]
+
+    def test_one_end_of_the_range_is_declared(self, write) -> None:
+        path = write("r.csv", "user,item,rating\na,x,0\nb,x,3\nc,x,6\nd,x,5\n")
+        for cleaning, words in (
+            (CleaningOptions(rating_minimum=1), "ratings below 1, left out"),
+            (CleaningOptions(rating_maximum=5), "ratings above 5, left out"),
+        ):
+            _, report = build(path, cleaning=cleaning)
+            assert (words, 1) in [(check.text, check.count) for check in report.checks]
+
+    @pytest.mark.parametrize(
+        ("ratings", "words"),
+        [
+            ([0, 0, 8, 10], "2 of 4 ratings are 0, which usually means 'not rated'"),
+            ([0, 1, 3, 5], "1 of 4 ratings is 0, which usually means 'not rated'"),
+            ([0, 1, 1, 1], "1 of 4 ratings is 0, which usually means 'not chosen'"),
+        ],
+    )
+    def test_zeros_are_pointed_out(self, write, ratings, words) -> None:
+        path = write("r.csv", "user,item,rating\n" + "".join(f"u{n},x,{r}\n" for n, r in enumerate(ratings)))
+        _, report = build(path)
+        note = next(note for note in report.notes if note.startswith(words))
+        assert "rank" in note and "rating_minimum" in note
+        _, report = build(path, cleaning=CleaningOptions(rating_minimum=1))
+        assert not any("usually means" in note for note in report.notes)
+
     def test_wide_scales_are_left_alone(self, write) -> None:
         rows = "".join(f"u{n},i{n % 7},{n * 37 % 900}\n" for n in range(60))
         dataset, report = build(write("r.csv", "user,item,rating\n" + rows))
@@ -214,7 +270,9 @@ class TestRatings:
     @pytest.mark.parametrize(
         ("ratings", "scale"),
         [
-            ([1, 2.5, 5], RatingScale(0.5, 5, 0.5)),
+            ([1, 2.5, 5], RatingScale(1, 5, 0.5)),
+            ([0.5, 3, 5], RatingScale(0.5, 5, 0.5)),
+            ([1, 2, 3, 4, 5], RatingScale(1, 5, 1)),
             ([2, 3, 5], RatingScale(1, 5, 1)),
             ([3, 10, 7], RatingScale(1, 10, 1)),
             ([0, 10, 7], RatingScale(0, 10, 1)),
