@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +23,7 @@ from recsys_desktop.engine.errors import Cancelled, TrainingFailed
 from recsys_desktop.engine.memory import PeakMemory, limited_threads
 from recsys_desktop.engine.plugins import Registry
 from recsys_desktop.engine.runs import EngineRun, LogEntry, RunPart
+from recsys_desktop.engine.warming import warm_up
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +34,9 @@ VALIDATION_USERS = 2000
 """The most users that one validation looks at; the same ones in each epoch, drawn by the seed."""
 
 VALIDATION_LENGTH = 10
+
+TRIED_PEOPLE = 200
+"""The most people whom a fitted model is asked for a finite score."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +55,9 @@ class Fitted:
     """A fitted model with what was measured.
 
     trial: the model fitted without the held-out part, where there was one; held_out: that part; history: what `trial`
-    was fitted on. fit_seconds, peak_memory_bytes: of the last fit. epochs: how many it trained, where it trains in
-    epochs. validation: the trial's figure on the held-out part. stopped_early: the person asked to stop and keep.
+    was fitted on. fit_seconds, peak_memory_bytes: of the last fit alone, see `_measured`. epochs: how many it trained,
+    where it trains in epochs. validation: the trial's figure on the held-out part. stopped_early: the person asked to
+    stop and keep.
     """
 
     model: Recommender
@@ -267,23 +273,61 @@ def _figure(trial: Recommender, held_out: Dataset, kept: Dataset, context: FitCo
         raise TrainingFailed(f"'{trial.spec.id}' was fitted but cannot answer: {_in_words(error)}") from error
 
 
+class WarmUpContext(FitContext):
+    """A fit that nobody sees or waits for: one epoch, for members of hybrids too, and nothing is told or validated."""
+
+    def __init__(self, job: FitJob, device: str) -> None:
+        epochs = 1 if job.spec.capabilities.trains_in_epochs else None
+        super().__init__(job, EngineRun(device=device), (0.0, 1.0), phase="warm-up", epochs=epochs)
+
+    def _fit_member(self, algorithm: str, params: Mapping[str, Any], train: Dataset) -> Recommender:
+        spec = self.job.registry.spec(algorithm)
+        job = replace(self.job, spec=spec, params=spec.params.parse(params))
+        return spec.load()(job.params).fit(train, WarmUpContext(job, self.device))
+
+
 def _measured(job: FitJob, train: Dataset, context: FitContext) -> tuple[Recommender, float, int]:
-    with PeakMemory() as peak:
-        start = time.perf_counter()
-        model = _fitted(job, train, context)
-        seconds = time.perf_counter() - start
+    """A fitted model, the seconds of its `fit`, and the peak of resident memory above the start of `fit`, in bytes.
+
+    Imports and compiled kernels are paid before, and whether the model can answer is tried after, so that the figures
+    do not depend on what the process did earlier.
+    """
+    with _reasons(job, context):
+        model = job.spec.load()(job.params)
+        with limited_threads(job.threads):
+            warm_up(
+                job.spec,
+                job.params,
+                train,
+                lambda part: job.spec.load()(job.params).fit(part, WarmUpContext(job, context.device)),
+            )
+            context.check()
+            with PeakMemory() as peak:
+                start = time.perf_counter()
+                model.fit(train, context)
+                seconds = time.perf_counter() - start
+            context.check()
+            _try_out(model, train)
     return model, seconds, peak.bytes
 
 
 def _fitted(job: FitJob, train: Dataset, context: FitContext) -> Recommender:
-    """Run one `fit`, with every failure turned into a reason."""
-    name = job.spec.id
-    try:
+    """Run one `fit` that nobody measures."""
+    with _reasons(job, context):
+        model = job.spec.load()(job.params)
         with limited_threads(job.threads):
-            model = job.spec.load()(job.params)
             model.fit(train, context)
             context.check()
             _try_out(model, train)
+    return model
+
+
+@contextmanager
+def _reasons(job: FitJob, context: FitContext) -> Iterator[None]:
+    """Turn every failure of a fit into a reason; what is not the algorithm's own refusal is logged as it came."""
+    name = job.spec.id
+    try:
+        yield
     except (Cancelled, TrainingFailed, InvalidParameter):
         raise
     except CannotFit as error:
@@ -294,14 +338,37 @@ def _fitted(job: FitJob, train: Dataset, context: FitContext) -> Recommender:
         ) from error
     except Exception as error:
         context.check()
+        logger.warning("'%s' failed while it was fitted", name, exc_info=True)
         raise TrainingFailed(f"'{name}' failed: {_in_words(error)}") from error
-    return model
 
 
 def _try_out(model: Recommender, train: Dataset) -> None:
-    """Ask one question, so that a model that cannot answer is never saved."""
-    active = np.flatnonzero(train.user_counts)[:1]
-    model.score(Query.of_users(train, active))
+    """Ask for scores of people in the data until one has a finite score: a model that cannot answer is never saved.
+
+    Raises
+    ------
+    TrainingFailed: scoring fails, or `TRIED_PEOPLE` people whom the model serves get only NaN or infinite scores.
+    """
+    name = model.spec.id
+    active = np.flatnonzero(train.user_counts)
+    people = active[np.unique(np.linspace(0, len(active) - 1, min(TRIED_PEOPLE, len(active))).astype(np.int64))]
+    served = 0
+    for user in people.tolist():
+        query = Query.of_users(train, [user])
+        try:
+            scores = model.score(query)
+            serves = bool(model._serves(query)[0])
+        except Exception as error:
+            logger.warning("'%s' failed in its first score", name, exc_info=True)
+            raise TrainingFailed(f"'{name}' was fitted, but failed in score: {_in_words(error)}") from error
+        if np.isfinite(scores).any():
+            return
+        served += serves
+    if served:
+        raise TrainingFailed(
+            f"'{name}' was fitted, but gives only NaN or infinite scores to each of the {served} people it was "
+            "tried on: its training may have diverged; try other parameters"
+        )
 
 
 def _in_words(error: BaseException) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from recsys_desktop.api.errors import RecSysError
 from recsys_desktop.engine.errors import Cancelled
 from recsys_desktop.engine.runs import EngineRun, LogEntry
 from recsys_desktop.engine.session import Session
@@ -52,7 +53,8 @@ def recorded(
     except BaseException as error:
         state = "cancelled" if isinstance(error, Cancelled | KeyboardInterrupt) else "failed"
         reason = str(error) or type(error).__name__
-        logger.info("Run %s (%s) %s: %s", record.id, kind, state, reason)
+        expected = isinstance(error, RecSysError | KeyboardInterrupt)
+        logger.info("Run %s (%s) %s: %s", record.id, kind, state, reason, exc_info=None if expected else error)
         try:
             _finish(run, log, lambda: _end(session, recording, state, reason))
         except WorkspaceError:

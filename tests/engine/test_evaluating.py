@@ -20,6 +20,7 @@ from recsys_desktop.engine import (
     EvaluateRequest,
     Misuse,
     UnknownName,
+    fitting,
 )
 from tests.engine import toys
 
@@ -224,6 +225,7 @@ def test_an_algorithm_in_epochs_sees_no_test_data_and_is_refitted_on_everything(
         seen.append((len(train), run.validates, run.epochs))
         fit(self, train, run)
 
+    monkeypatch.setattr(fitting, "warm_up", lambda *_: None)
     monkeypatch.setattr(toys.ToyEpochs, "_fit", spy)
     made = engine.evaluate(EvaluateRequest(["toy-epochs"], train=parts["train"], test=parts["test"]))
     n_train = len(read(parts["train"]))
@@ -244,6 +246,7 @@ def test_a_given_validation_part_is_used_and_then_trained_on(
             writer.writerows(chosen)
     seen: list[int] = []
     fit = toys.ToyEpochs._fit
+    monkeypatch.setattr(fitting, "warm_up", lambda *_: None)
     monkeypatch.setattr(
         toys.ToyEpochs, "_fit", lambda self, train, run: (seen.append(len(train)), fit(self, train, run))
     )

@@ -1,0 +1,94 @@
+"""Fitting: what is measured, what a model must be able to do to be kept, and which figure tells how good it is."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import numpy as np
+import pytest
+
+from recsys_desktop.engine import Engine, EvaluateRequest, TrainingFailed, TrainRequest, warming
+from tests.engine import toys
+
+
+def test_what_a_process_pays_once_is_not_measured_whatever_the_order(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    fit = toys.ToyPopular._fit
+
+    def slow_at_first(self, train, run):
+        if not sizes:
+            time.sleep(0.5)
+        sizes.append(train.n_users)
+        fit(self, train, run)
+
+    monkeypatch.setattr(warming, "_done", set())
+    monkeypatch.setattr(toys.ToyPopular, "_fit", slow_at_first)
+    for _ in range(2):
+        row = engine.evaluate(EvaluateRequest(["toy-popular"], data="toy")).rows[0]
+        assert row.fit_seconds is not None and row.fit_seconds < 0.4
+    assert sizes == [warming.EXCERPT_USERS, 60, 60]
+
+
+def test_a_failed_warm_up_costs_nothing(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    fit = toys.ToyPopular._fit
+
+    def not_on_so_little(self, train, run):
+        if train.n_users < 60:
+            raise ValueError("too little")
+        fit(self, train, run)
+
+    monkeypatch.setattr(warming, "_done", set())
+    monkeypatch.setattr(toys.ToyPopular, "_fit", not_on_so_little)
+    assert engine.evaluate(EvaluateRequest(["toy-popular"], data="toy")).rows[0].state == "done"
+
+
+def test_the_excerpt_is_small_and_says_what_the_data_says(engine: Engine) -> None:
+    data = engine.dataset("toy")
+    part = warming.excerpt(data)
+    assert (part.n_users, part.n_items) == (warming.EXCERPT_USERS, data.n_items)
+    whole = {
+        (data.user_vocabulary[user], data.item_vocabulary[item]): rating
+        for user, item, rating in zip(data.users.tolist(), data.items.tolist(), data.ratings, strict=True)
+    }
+    assert len(part) > 100
+    for user, item, rating in zip(part.users.tolist(), part.items.tolist(), part.ratings, strict=True):
+        assert whole[part.user_vocabulary[user], part.item_vocabulary[item]] == rating
+    assert part.item_features.describe(3) == data.item_features.describe(
+        data.item_vocabulary.code(part.item_vocabulary[3])
+    )
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_model_without_a_finite_score_is_never_saved(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, value: float
+) -> None:
+    monkeypatch.setattr(
+        toys.ToyPopular, "_score", lambda self, query, items: np.full((len(query), self.n_items), value)
+    )
+    with pytest.raises(TrainingFailed, match="only NaN or infinite scores to each of the 60 people it was tried on"):
+        engine.train(TrainRequest("toy-popular", "toy"))
+    assert engine.models() == []
+
+
+def test_a_model_that_knows_some_people_only_is_saved(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def last_person_only(self, query, items):
+        scores = np.full((len(query), self.n_items), np.nan)
+        scores[query.users == self.n_users - 1] = 1.0
+        return scores
+
+    monkeypatch.setattr(toys.ToyPopular, "_score", last_person_only)
+    assert engine.train(TrainRequest("toy-popular", "toy", calibrate=False)).version == 1
+
+
+def test_a_failure_is_logged_with_its_traceback_and_says_where_it_was(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO), pytest.raises(TrainingFailed, match="'toy-raises' failed: ZeroDivisionError"):
+        engine.train(TrainRequest("toy-raises", "toy"))
+    assert 'raise ZeroDivisionError("toys break")' in caplog.text
+    monkeypatch.setattr(toys.ToyLater, "broken", True)
+    with pytest.raises(TrainingFailed, match="'toy-later' was fitted, but failed in score: RuntimeError: no answer"):
+        engine.train(TrainRequest("toy-later", "toy"))
