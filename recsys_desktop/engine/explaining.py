@@ -10,16 +10,16 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from recsys_desktop.api.algorithm import Serves
+from recsys_desktop.api.algorithm import Family, Serves
 from recsys_desktop.api.dataset import Bool, Float32
 from recsys_desktop.api.explanation import Contribution, Explanation, Source
 from recsys_desktop.api.query import Query
 from recsys_desktop.engine.catalogue import allowed_items, item_code, title
-from recsys_desktop.engine.fallback import POPULARITY
+from recsys_desktop.engine.fallback import DAMPING, POPULARITY
 from recsys_desktop.engine.requests import ExplainRequest
 from recsys_desktop.engine.results import CounterfactualView, ExplanationPart, ExplanationView
 from recsys_desktop.engine.runs import EngineRun
-from recsys_desktop.engine.sentences import phrase, sentence
+from recsys_desktop.engine.sentences import ItemFacts, Telling, phrase, sentence
 from recsys_desktop.engine.serving import ServedModel
 from recsys_desktop.engine.session import Session
 
@@ -60,7 +60,11 @@ def explain(session: Session, request: ExplainRequest, run: EngineRun) -> Explan
     if explained.notice:
         notices.append(explained.notice)
     explanation = explained.explanations[0]
-    view = own_view(served, query, explanation, predicted_ratings(served, query, [item])[0])
+    favoured = bool(score >= np.nanmedian(scores[0]))
+    view = own_view(served, query, explanation, predicted_ratings(served, query, [item])[0], favoured=favoured)
+    if item in query.items:
+        notices.append(f"{view.title} is among the choices already, so no list has it and its score has no confidence")
+        view = replace(view, confidence=None, confidence_interval=None)
     if request.counterfactual:
         view = replace(view, counterfactual=counterfactual(served, query, explanation, scores[0], allowed))
     return replace(view, notices=tuple(notices))
@@ -144,11 +148,12 @@ def own_view(
     predicted_rating: float | None,
     *,
     with_parts: bool = True,
+    favoured: bool = True,
 ) -> ExplanationView:
     """An explanation in titles and ids, with its sentence and the confidence of its score.
 
     with_parts: false leaves all parts out but the one that speaks most for the item, which is much quicker for people
-    with long histories.
+    with long histories. favoured: the item does not stand in the lower half for this person.
     """
     ratings = _ratings(query)
 
@@ -162,10 +167,8 @@ def own_view(
     words = sentence(
         explanation.contributions,
         explanation.score,
-        algorithm=served.spec.name,
-        exact=explanation.additive,
-        rating_aware=served.spec.capabilities.uses_ratings,
-        name=part,
+        _telling(served, query, explanation, favoured),
+        part,
     )
     return ExplanationView(
         item=served.dataset.item_vocabulary[explanation.item],
@@ -183,6 +186,31 @@ def own_view(
         confidence_interval=None if confidence is None else (confidence.low, confidence.high),
         predicted_rating=predicted_rating,
     )
+
+
+def _telling(served: ServedModel, query: Query, explanation: Explanation, favoured: bool) -> Telling:
+    capabilities = served.spec.capabilities
+    return Telling(
+        served.spec.name,
+        item_facts(served, explanation.item),
+        exact=explanation.additive,
+        rating_aware=capabilities.uses_ratings,
+        predicts_ratings=capabilities.predicts_ratings,
+        for_everybody=capabilities.serves is Serves.EVERYONE,
+        blends=served.spec.family is Family.HYBRID,
+        has_choices=bool(query.lengths[0]),
+        favoured=favoured,
+    )
+
+
+def item_facts(served: ServedModel, item: int) -> ItemFacts:
+    """How many people chose the item (a code) and how they rate it, without the ratings that the fallback mixes in."""
+    fallback = served.fallback
+    people = fallback.popularity[item]
+    if np.isnan(people):
+        return ItemFacts(0, overall=fallback.global_mean)
+    damped, overall = float(fallback.item_means[item]), fallback.global_mean
+    return ItemFacts(int(people), damped + DAMPING * (damped - overall) / float(people), overall)
 
 
 def _ratings(query: Query) -> dict[int, float]:
@@ -205,8 +233,7 @@ def _part(served: ServedModel, ratings: dict[int, float], contribution: Contribu
 
 def fallback_view(served: ServedModel, query: Query, item: int, reason: str) -> ExplanationView:
     """Why popularity lists an item that the model has no score for."""
-    people = served.fallback.popularity[item]
-    count = 0 if np.isnan(people) else int(people)
+    count = item_facts(served, item).people
     part = ExplanationPart("people who chose it", float(count), Source.BIAS.value)
     return ExplanationView(
         item=served.dataset.item_vocabulary[item],
@@ -218,7 +245,7 @@ def fallback_view(served: ServedModel, query: Query, item: int, reason: str) -> 
         exact=True,
         faithful_to_removal=False,
         method="popularity: how many people chose the item",
-        sentence=phrase("because-popular", count=count, reason=reason),
+        sentence=phrase("because-popular", people=count, reason=reason),
         served_by=POPULARITY,
     )
 
@@ -254,7 +281,7 @@ def counterfactual(
         changed = _listable(served, query, rescored[row], allowed)
         instead = _at_place(changed, place)
         if instead is not None and instead != item and _place(changed, item) != place:
-            return _counterfactual_view(served, reasons[: row + 1], instead)
+            return _counterfactual_view(served, reasons[: row + 1], instead, place)
     return None
 
 
@@ -284,7 +311,7 @@ def _at_place(scores: Float32, place: int) -> int | None:
     return item if item >= 0 else None
 
 
-def _counterfactual_view(served: ServedModel, removed: Sequence[int], instead: int) -> CounterfactualView:
+def _counterfactual_view(served: ServedModel, removed: Sequence[int], instead: int, place: int) -> CounterfactualView:
     titles = [title(served.dataset, code) for code in removed]
     return CounterfactualView(
         removed=tuple(served.dataset.item_vocabulary[code] for code in removed),
@@ -292,5 +319,5 @@ def _counterfactual_view(served: ServedModel, removed: Sequence[int], instead: i
         instead=served.dataset.item_vocabulary[instead],
         instead_title=title(served.dataset, instead),
         verified=True,
-        sentence=phrase("counterfactual", removed=titles, instead=title(served.dataset, instead)),
+        sentence=phrase("counterfactual", place=place + 1, removed=titles, instead=title(served.dataset, instead)),
     )

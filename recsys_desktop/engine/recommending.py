@@ -29,7 +29,7 @@ from recsys_desktop.engine.results import (
     WrittenPredictions,
 )
 from recsys_desktop.engine.runs import EngineRun
-from recsys_desktop.engine.sentences import chips, phrase
+from recsys_desktop.engine.sentences import chips
 from recsys_desktop.engine.serving import Asked, Ranking, ServedModel
 from recsys_desktop.engine.session import Session
 from recsys_desktop.engine.tables import number, read_pairs
@@ -99,17 +99,15 @@ def _views(
     if not len(own):
         return views, ""
     items, scores = ranking.items[0, own], ranking.scores[0, own]
-    notice, wording = "", None
+    notice = ""
     if served.spec.capabilities.explains or measured:
         found, notice = explanations(served, query, items, scores)
         run.check()
     else:
         found = [_unexplained(item, score) for item, score in zip(items.tolist(), scores.tolist(), strict=True)]
-        wording = phrase("because-learnt", algorithm=served.spec.name)
     predicted = predicted_ratings(served, query, items.tolist())
     for position, explanation, rating in zip(own.tolist(), found, predicted, strict=True):
-        view = own_view(served, query, explanation, rating, with_parts=measured)
-        views[position] = view if wording is None else replace(view, sentence=wording)
+        views[position] = own_view(served, query, explanation, rating, with_parts=measured)
     return views, notice
 
 
@@ -151,6 +149,7 @@ def recommend_all(
     if n < 1:
         raise Misuse(f"a list has at least one item, not {n}")
     served = session.served(reference)
+    served.require_data("there is nobody to list for")
     dataset = served.dataset
     rows = from_fallback = 0
     notices = list(served.notices)

@@ -7,6 +7,7 @@ Models that do not read ratings speak of what a person chose, never of how it wa
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,28 +22,43 @@ WORDINGS = {
     "because-chosen": "Because you chose {items}{share}.",
     "because-rated": "Because you rated {items}{share}.",
     "because-features": "It matches what you chose: {labels}{share}.",
+    "because-interests": "It matches your {labels}{share}.",
     "because-people": "People whose choices are like yours chose it: {labels}{share}.",
+    "because-raters": "People who rate alike with you gave it more than usual: {labels}{share}.",
     "because-factors": "It fits the taste that {algorithm} found in your choices: {labels}{share}.",
-    "because-models": "{labels} speak for it{share}.",
-    "because-model": "{labels} speaks for it{share}.",
+    "because-models": "{labels} place it high for you{share}.",
+    "because-model": "{labels} places it high for you{share}.",
     "because-general": "It does well with everybody: {labels}{share}.",
-    "because-learnt": "{algorithm} places it here from all that it learnt of your choices; no single one decides it.",
-    "nothing-speaks-for-it": "{algorithm} places it here, but nothing in your history speaks for it in particular.",
-    "more-speaks-against-it": "More in your history speaks against it than for it, {labels} most.",
-    "because-popular": "{count} people chose it. Popularity answers because {reason}.",
-    "counterfactual": "Without {removed}, {instead} would have this place.",
+    "because-learnt": "{algorithm} places it here from your choices taken together.",
+    "more-speaks-against-it": "Your choices speak more against it than for it, {items} most.",
+    "chosen-by": "{people} chose it.",
+    "chosen-lately": "It was chosen lately: it counts {amount} people, older choices counting for less.",
+    "rated-higher": "People rate it {mean} on average, more than the {overall} of all items.",
+    "rated-lower": "People rate it {mean} on average, no more than the {overall} of all items.",
+    "rated-by-nobody": "Nobody has rated it yet.",
+    "own-average": "It is expected to get what you give on average.",
+    "random": "Picked at random.",
+    "same-for-everybody": "Everybody gets the same from {algorithm}; your choices play no part.",
+    "chosen-by-others": "No choice of yours leads to it; {people} chose it.",
+    "without-choices": "{algorithm} places it here without any choice of yours to go by.",
+    "because-popular": "{people} chose it. Popularity answers because {reason}.",
+    "counterfactual": "It is number {place} of your list; without {removed}, {instead} would be.",
 }
 """Every wording by key."""
 
 _SHOWN = 2
 _LEAST_SHARE = 0.1
 
-_KEYS = {
-    Source.FEATURE.value: "because-features",
-    Source.NEIGHBOUR.value: "because-people",
-    Source.FACTOR.value: "because-factors",
-    Source.BIAS.value: "because-general",
-}
+_CONCRETE = (Source.HISTORY.value, Source.FEATURE.value, Source.NEIGHBOUR.value)
+_INTEREST = "interest in "
+
+CHANCE = "chance"
+ITEM_RATING = "how this item is rated"
+PERSON_RATING = "how this person rates"
+CHOSEN = "people who chose it"
+CHOSEN_LATELY = "people who chose it lately"
+CHOSEN_OFTEN = "how often it is chosen"
+"""Names of biases that have a wording of their own; a hybrid puts its member and a colon before them."""
 
 
 def phrase(key: str, **values: Any) -> Phrase:
@@ -53,7 +69,11 @@ def phrase(key: str, **values: Any) -> Phrase:
 def _text(name: str, value: Any) -> str:
     if name == "share":
         return "" if value is None else f" ({value:.0%} of its score)"
-    if name == "count":
+    if name == "people":
+        return "1 person" if value == 1 else f"{value:,} people"
+    if name in ("amount", "mean", "overall"):
+        return f"{value:,.1f}"
+    if name == "place":
         return f"{value:,}"
     if name == "items":
         return enumeration([_item_text(entry) for entry in value])
@@ -85,47 +105,158 @@ class Weighed(Protocol):
     def value(self) -> float:
         """In the score's unit."""
 
+    @property
+    def label(self) -> str:
+        """A name for what is no item and no person."""
+
+
+@dataclass(frozen=True)
+class ItemFacts:
+    """What the data says of an item. people: who chose it. mean: of its ratings, overall: of all; NaN without ratings.
+
+    Both means are in rating units.
+    """
+
+    people: int
+    mean: float = float("nan")
+    overall: float = float("nan")
+
+    @property
+    def rated_higher(self) -> bool:
+        """Whether its ratings are above those of all items."""
+        return self.mean > self.overall
+
+
+@dataclass(frozen=True)
+class Telling:
+    """What a sentence has to know beside the parts.
+
+    algorithm: its name. exact: the parts add up to the score. rating_aware: the values of ratings matter.
+    predicts_ratings: scores are in rating units. for_everybody: the scores are the same for all people. blends: parts
+    of the kind MODEL are members with names. has_choices: the person has a history. favoured: the item does not stand
+    in the lower half for this person. facts: what the data says of the item.
+    """
+
+    algorithm: str
+    facts: ItemFacts
+    exact: bool = False
+    rating_aware: bool = False
+    predicts_ratings: bool = False
+    for_everybody: bool = False
+    blends: bool = False
+    has_choices: bool = True
+    favoured: bool = True
+
 
 def sentence(
     parts: Sequence[Weighed],
     score: float,
-    *,
-    algorithm: str,
-    exact: bool,
-    rating_aware: bool,
+    telling: Telling,
     name: Callable[[Any], ExplanationPart] = lambda part: part,
 ) -> Phrase:
     """The sentence of an explanation: the kind of part that speaks most for the item, and its largest parts.
 
     name: gives the title and rating of those parts that the sentence names.
 
-    A general part (a bias) is named only where nothing else speaks for the item. Where the parts weigh against the
-    item, the sentence says so.
+    The zero of a score may be arbitrary, so whether an item stands low is told by `telling.favoured`, not by a sign.
+    What a person can check (choices, features, people) goes before models and factors, these before what holds for
+    everybody; choices that weigh against an item in sum are named as its reason only where nothing general speaks for
+    it.
     """
-    positive = [part for part in parts if part.value > 0]
-    negative = sorted((part for part in parts if part.value < 0), key=lambda part: part.value)
-    if negative and sum(part.value for part in parts) < 0:
-        return phrase("more-speaks-against-it", labels=[name(part).label for part in negative[:_SHOWN]])
-    if not positive:
-        return phrase("nothing-speaks-for-it" if parts else "because-learnt", algorithm=algorithm)
-    sums: dict[str, float] = {}
-    for part in positive:
-        sums[part.kind] = sums.get(part.kind, 0.0) + part.value
-    personal = {kind: value for kind, value in sums.items() if kind != Source.BIAS}
-    kind = max(personal or sums, key=lambda candidate: sums[candidate])
-    strongest = sorted((part for part in positive if part.kind == kind), key=lambda part: -part.value)[:_SHOWN]
-    named = [name(part) for part in strongest]
-    share = _share(sum(part.value for part in named), score) if exact else None
-    if kind == Source.HISTORY.value:
-        rated = rating_aware and all(part.rating is not None for part in named)
-        items = [{"item": part.item, "title": part.label, "rating": part.rating if rated else None} for part in named]
-        return phrase("because-rated" if rated else "because-chosen", items=items, share=share)
+    sums = {part.kind: 0.0 for part in parts}
+    positive = dict(sums)
+    for part in parts:
+        sums[part.kind] += part.value
+        positive[part.kind] += max(part.value, 0.0)
+    history = Source.HISTORY.value
+    if not telling.favoured and sums.get(history, 0.0) < 0:
+        worst = sorted((part for part in parts if part.kind == history), key=lambda part: part.value)[:_SHOWN]
+        return phrase("more-speaks-against-it", items=_items([name(part) for part in worst if part.value < 0], False))
+    personal = {kind: value for kind, value in positive.items() if kind != Source.BIAS.value and value > 0}
+    concrete = {kind: personal[kind] for kind in _CONCRETE if kind in personal}
+    if concrete and sum(concrete.values()) >= _LEAST_SHARE * sum(personal.values()):
+        kind = max(concrete, key=lambda candidate: concrete[candidate])
+    else:
+        kind = max(personal, key=lambda candidate: personal[candidate], default="")
+    general = _general(parts, score, telling)
+    if not kind or (sums[kind] <= 0 and general is not None and _speaks_for_all(parts, telling)):
+        return general or _unspecific(parts, telling)
+    strongest = sorted((part for part in parts if part.kind == kind and part.value > 0), key=lambda part: -part.value)
+    named = [name(part) for part in strongest[:_SHOWN]]
+    return _personal(kind, named, _share(sum(part.value for part in named), score) if telling.exact else None, telling)
+
+
+def _personal(kind: str, named: Sequence[ExplanationPart], share: float | None, telling: Telling) -> Phrase:
     labels = [part.label for part in named]
-    if kind == Source.MODEL.value:
-        return phrase("because-models" if len(labels) > 1 else "because-model", labels=labels, share=share)
+    if kind == Source.HISTORY.value:
+        rated = telling.rating_aware and all(part.rating is not None for part in named)
+        return phrase("because-rated" if rated else "because-chosen", items=_items(named, rated), share=share)
+    if kind == Source.FEATURE.value:
+        stated = [label[label.index(_INTEREST) :] for label in labels if _INTEREST in label]
+        if stated:
+            return phrase("because-interests", labels=stated, share=share if len(stated) == len(labels) else None)
+        return phrase("because-features", labels=labels, share=share)
+    if kind == Source.NEIGHBOUR.value:
+        key = "because-raters" if telling.rating_aware else "because-people"
+        return phrase(key, labels=labels, share=share)
     if kind == Source.FACTOR.value:
-        return phrase("because-factors", algorithm=algorithm, labels=labels, share=share)
-    return phrase(_KEYS[kind], labels=labels, share=share)
+        return phrase("because-factors", algorithm=telling.algorithm, labels=labels, share=share)
+    if not telling.blends:
+        return phrase("because-learnt", algorithm=telling.algorithm)
+    return phrase("because-models" if len(labels) > 1 else "because-model", labels=labels, share=share)
+
+
+def _items(named: Sequence[ExplanationPart], rated: bool) -> list[dict[str, Any]]:
+    return [{"item": part.item, "title": part.label, "rating": part.rating if rated else None} for part in named]
+
+
+def _bias_name(part: Weighed) -> str:
+    return part.label.rpartition(": ")[2]
+
+
+def _general(parts: Sequence[Weighed], score: float, telling: Telling) -> Phrase | None:
+    """What holds for the item with everybody, in the words of its largest bias; None where nothing is known."""
+    biases = sorted((part for part in parts if part.kind == Source.BIAS.value), key=lambda part: -part.value)
+    of_item = [part for part in biases if _bias_name(part) != PERSON_RATING]
+    if not of_item:
+        if telling.predicts_ratings and not telling.for_everybody and not (biases and len(parts) == len(biases)):
+            return _rated(telling.facts) if parts else None
+        return phrase("own-average") if biases else None
+    bias, label = of_item[0], _bias_name(of_item[0])
+    if label == CHANCE:
+        return phrase("random")
+    if label == ITEM_RATING:
+        return _rated(telling.facts)
+    if label == CHOSEN and telling.exact and bias.value == score and score == round(score):
+        return phrase("chosen-by", people=int(score))
+    if label == CHOSEN_LATELY and telling.exact and bias.value == score:
+        return phrase("chosen-lately", amount=score)
+    if label in (CHOSEN, CHOSEN_LATELY, CHOSEN_OFTEN):
+        return phrase("chosen-by", people=telling.facts.people)
+    raising = [part.label for part in of_item if part.value > 0][:_SHOWN]
+    return phrase("because-general", labels=raising, share=None) if raising else None
+
+
+def _rated(facts: ItemFacts) -> Phrase:
+    if np.isnan(facts.mean):
+        return phrase("rated-by-nobody")
+    return phrase("rated-higher" if facts.rated_higher else "rated-lower", mean=facts.mean, overall=facts.overall)
+
+
+def _speaks_for_all(parts: Sequence[Weighed], telling: Telling) -> bool:
+    """Whether what holds for everybody raises the item."""
+    of_item = [part.value for part in parts if part.kind == Source.BIAS.value and _bias_name(part) != PERSON_RATING]
+    return any(value > 0 for value in of_item) if of_item else telling.predicts_ratings and telling.facts.rated_higher
+
+
+def _unspecific(parts: Sequence[Weighed], telling: Telling) -> Phrase:
+    if telling.for_everybody:
+        return phrase("same-for-everybody", algorithm=telling.algorithm)
+    if not telling.has_choices and not parts:
+        return phrase("without-choices", algorithm=telling.algorithm)
+    if telling.exact and not parts:
+        return phrase("chosen-by-others", people=telling.facts.people)
+    return phrase("because-learnt", algorithm=telling.algorithm)
 
 
 def _share(part: float, score: float) -> float | None:

@@ -68,7 +68,8 @@ class ServedModel:
     Attributes
     ----------
     label: how it is named to the person. spec, model, aligned, dataset, fallback. calibration: None where there is
-    none, and calibration_note says why. notices: what the person should know whenever it answers.
+    none, and calibration_note says why. notices: what the person should know whenever it answers. has_data: whether
+    the data that it was trained on is here; where not, `dataset` holds its ids without any interaction.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class ServedModel:
         calibration: Calibration | None = None,
         calibration_note: str = "",
         notices: Sequence[str] = (),
+        has_data: bool = True,
     ) -> None:
         from recsys_desktop.engine.session import RecentlyUsed
 
@@ -91,6 +93,7 @@ class ServedModel:
         self.calibration = calibration
         self.calibration_note = calibration_note
         self.notices = tuple(notices)
+        self.has_data = has_data
         self.answers: RecentlyUsed[RecommendationList] = RecentlyUsed(_KEPT_ANSWERS)
 
     @cached_property
@@ -116,10 +119,13 @@ class ServedModel:
 
         Raises
         ------
-        UnknownName: the user is not in the data. Misuse: neither user nor history is given.
+        UnknownName: the user is not in the data. Misuse: neither user nor history is given, or a rating of the history
+        is outside the scale of the data. ServingFailed: a user is asked for whose history is not in this workspace.
         """
         if user is None and history is None and not interests:
             raise Misuse("say for whom: give a user of the data, or a history")
+        if user is not None and history is None:
+            self.require_data(f"what '{user}' has seen is not known")
         code = -1 if user is None else user_code(self.dataset, user)
         notices: list[str] = []
         if history is None and code >= 0:
@@ -132,6 +138,14 @@ class ServedModel:
             query = replace(query, as_of=np.array([as_of], dtype=np.int64))
         known = code >= 0 and bool(self.model._known_people(self.aligned.query(query))[0])
         return Asked(query, Person(user, known, int(query.lengths[0])), tuple(notices))
+
+    def require_data(self, consequence: str) -> None:
+        """Raise `ServingFailed` where the data of the model is not here; consequence: what is missing for it."""
+        if not self.has_data:
+            raise ServingFailed(
+                f"the data that {self.label} was trained on is not in this workspace, so {consequence}: import the "
+                "data again, or give a history"
+            )
 
     def _history_query(self, history: Sequence[HistoryEntry], code: int, notices: list[str]) -> Query:
         """The latest entry for each item, oldest first; unknown items are left out and named."""
@@ -158,6 +172,13 @@ class ServedModel:
     def _ratings(self, entries: Sequence[tuple[int, HistoryEntry]], notices: list[str]) -> list[float] | None:
         if self.dataset.ratings is None:
             return None
+        scale = self.dataset.rating_scale
+        for item, (_, rating, _) in entries:
+            if scale is not None and rating is not None and not scale.minimum <= rating <= scale.maximum:
+                raise Misuse(
+                    f"the history rates '{self.dataset.item_vocabulary[item]}' with {rating:g}; the ratings of the "
+                    f"data run from {scale.minimum:g} to {scale.maximum:g}"
+                )
         mean = self.fallback.global_mean
         missing = sum(entry[1] is None for _, entry in entries)
         if missing and self.spec.capabilities.uses_ratings:
@@ -253,35 +274,45 @@ class ServedModel:
             return f"{self.spec.name} knows only the people it was trained on"
         if query.lengths[row] == 0:
             return "there is no history to go by"
-        return f"{self.spec.name} knows none of the items in the history"
+        history = self.aligned.query(query.take(np.array([row]))).items
+        if not self.model.scorable_items()[history].any():
+            return f"{self.spec.name} knows none of the items in the history"
+        return f"{self.spec.name} gives no score to any item for this history"
 
     def confidence(self, score: float, own: bool) -> Confidence | None:
         """The calibrated probability of a listed score, or None: not calibrated, or not the model's score."""
         return self.calibration.confidence(score) if self.calibration is not None and own else None
 
 
-def load_served(session: Session, record: ModelRecord) -> ServedModel:
+def load_served(session: Session, record: ModelRecord, any_version: bool = True) -> ServedModel:
     """Load a version with its data; where it is damaged, the last good version of its name, which says so.
+
+    any_version: whether another version may answer; False where this one was asked for by its number or id.
 
     Raises
     ------
-    ServingFailed: no version of the name can be loaded.
+    ServingFailed: no version of the name can be loaded, or the only one that was wanted cannot.
     """
     try:
         return _load(session, record, ())
     except (ArtifactDamaged, RecSysError) as error:
         first = error
         logger.warning("%s cannot be loaded: %s", record.label, error)
-    for other in session.workspace.good_versions(record.name):
-        if other.id == record.id:
-            continue
+    others = [other for other in session.workspace.good_versions(record.name) if other.id != record.id]
+    because = str(first).rstrip(".")
+    if not any_version:
+        advice = f": {because}"
+        if others:
+            advice += f". Ask {others[0].label}, or '{record.name}' for the last version that works"
+        raise ServingFailed(f"{record.label} cannot be used{advice}") from first
+    for other in others:
         try:
-            notice = f"{record.label} cannot be used ({first}); {other.label} answers instead"
+            notice = f"{record.label} cannot be used ({because}); {other.label} answers instead"
             return _load(session, other, (notice,))
         except (ArtifactDamaged, RecSysError) as error:
             logger.warning("%s cannot be loaded either: %s", other.label, error)
     raise ServingFailed(
-        f"{record.label} cannot be used and there is no other version to fall back on: {first}"
+        f"{record.label} cannot be used and there is no other version to fall back on: {because}"
     ) from first
 
 
@@ -290,11 +321,13 @@ def _load(session: Session, record: ModelRecord, notices: tuple[str, ...]) -> Se
     folder = session.workspace.folder_of(record)
     model = Recommender.load(folder, session.registry.spec)
     calibration, note = _read_calibration(folder)
+    has_data = True
     try:
         if record.dataset_fingerprint is None:
             raise RecordNotFound("the model does not say which data it was trained on")
         dataset = session.dataset(record.dataset_fingerprint)
     except RecordNotFound:
+        has_data = False
         nobody = np.zeros(0, dtype=np.int32)
         dataset = Dataset(model.user_vocabulary, model.item_vocabulary, nobody, nobody)
         notices = (
@@ -302,7 +335,15 @@ def _load(session: Session, record: ModelRecord, notices: tuple[str, ...]) -> Se
             f"the data that {record.label} was trained on is not in this workspace: items have no titles, and nobody "
             "has a history (give one)",
         )
-    return ServedModel(record.label, model, dataset, calibration=calibration, calibration_note=note, notices=notices)
+    return ServedModel(
+        record.label,
+        model,
+        dataset,
+        calibration=calibration,
+        calibration_note=note,
+        notices=notices,
+        has_data=has_data,
+    )
 
 
 def _read_calibration(folder: Path) -> tuple[Calibration | None, str]:

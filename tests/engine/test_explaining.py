@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from recsys_desktop.engine import Engine, ExplainRequest, RecommendRequest, TrainRequest, UnknownName
+from recsys_desktop.engine.explaining import item_facts
 from recsys_desktop.engine.results import ExplanationPart
-from recsys_desktop.engine.sentences import WORDINGS, phrase, sentence
+from recsys_desktop.engine.sentences import WORDINGS, ItemFacts, Telling, phrase, sentence
+
+FACTS = ItemFacts(30, mean=4.3, overall=3.6)
 
 
 @pytest.fixture
@@ -59,7 +64,7 @@ def test_a_model_that_ignores_the_history_does_not_blame_it(trained: Engine) -> 
     view = trained.explain(ExplainRequest("toy-popular", first_item(trained, "toy-popular"), "00"))
     assert view.parts == ()
     assert view.method.startswith("none")
-    assert view.sentence.key == "because-learnt"
+    assert view.sentence.text == "Everybody gets the same from Toy popular; your choices play no part."
 
 
 def test_the_counterfactual_is_what_re_scoring_gives(trained: Engine) -> None:
@@ -71,6 +76,7 @@ def test_the_counterfactual_is_what_re_scoring_gives(trained: Engine) -> None:
             continue
         what_if = view.counterfactual
         assert what_if.verified and what_if.instead != item
+        assert what_if.sentence.text.startswith("It is number 1 of your list; without ")
         left = [
             (entry.item, entry.rating, entry.timestamp)
             for entry in trained.history("toy", user)
@@ -113,11 +119,9 @@ def test_rating_blind_models_speak_of_choices_and_rating_aware_ones_of_ratings(t
         ExplanationPart("Alien", 0.3, "history", "2", 5.0),
         ExplanationPart("Dune", 0.1, "history", "3", 3.0),
     ]
-    aware = sentence(parts, 1.0, algorithm="X", exact=True, rating_aware=True)
+    aware = sentence(parts, 1.0, Telling("X", FACTS, exact=True, rating_aware=True))
     assert aware.text == "Because you rated Heat 4.5 and Alien 5 (70% of its score)."
-    assert (
-        sentence(parts, 1.0, algorithm="X", exact=False, rating_aware=False).text == "Because you chose Heat and Alien."
-    )
+    assert sentence(parts, 1.0, Telling("X", FACTS)).text == "Because you chose Heat and Alien."
 
 
 @pytest.mark.parametrize("wording", WORDINGS.values())
@@ -131,24 +135,96 @@ def test_no_wording_claims_a_feeling(wording: str) -> None:
         ("feature", "It matches what you chose: Comedy and Drama."),
         ("neighbour", "People whose choices are like yours chose it: Comedy and Drama."),
         ("factor", "It fits the taste that X found in your choices: Comedy and Drama."),
-        ("model", "Comedy and Drama speak for it."),
+        ("model", "Comedy and Drama place it high for you."),
         ("bias", "It does well with everybody: Comedy and Drama."),
     ],
 )
 def test_each_kind_of_part_has_its_wording(kind: str, expected: str) -> None:
     parts = [ExplanationPart("Comedy", 0.2, kind), ExplanationPart("Drama", 0.1, kind)]
-    assert sentence(parts, 1.0, algorithm="X", exact=False, rating_aware=True).text == expected
+    assert sentence(parts, 1.0, Telling("X", FACTS, blends=True)).text == expected
 
 
 def test_what_speaks_against_an_item_is_not_sold_as_a_reason_for_it() -> None:
     parts = [ExplanationPart("Heat", -0.4, "history", "1"), ExplanationPart("Alien", 0.3, "history", "2")]
-    words = sentence(parts, -0.1, algorithm="X", exact=True, rating_aware=False)
+    words = sentence(parts, -0.1, Telling("X", FACTS, exact=True, favoured=False))
     assert words.key == "more-speaks-against-it" and "Heat" in words.text and "Alien" not in words.text
+
+
+def test_a_negative_score_is_no_reason_against_an_item_that_stands_high() -> None:
+    parts = [ExplanationPart("layers", -4.0, "model"), ExplanationPart("Alien", 0.3, "history", "2")]
+    assert sentence(parts, -3.7, Telling("X", FACTS)).text == "Because you chose Alien."
+    popular = [ExplanationPart("how often it is chosen", -2.0, "bias"), ExplanationPart("Alien", -0.3, "history", "2")]
+    assert sentence(popular, -2.3, Telling("X", FACTS)).text == "30 people chose it."
+
+
+def test_choices_that_weigh_against_an_item_in_sum_are_not_its_reason_where_everybody_rates_it_high() -> None:
+    parts = [ExplanationPart("Heat", -0.4, "history", "1", 2.0), ExplanationPart("Alien", 0.1, "history", "2", 5.0)]
+    aware = Telling("X", FACTS, exact=True, rating_aware=True, predicts_ratings=True)
+    assert sentence(parts, 4.0, aware).text == "People rate it 4.3 on average, more than the 3.6 of all items."
+    worse = replace(aware, facts=ItemFacts(30, mean=3.0, overall=3.6))
+    assert sentence(parts, 2.7, worse).text == "Because you rated Alien 5."
+
+
+@pytest.mark.parametrize(
+    ("label", "value", "expected"),
+    [
+        ("chance", 0.9, "Picked at random."),
+        ("people who chose it", 12.0, "12 people chose it."),
+        ("people who chose it", 1.0, "1 person chose it."),
+        ("Popularity: people who chose it", 0.4, "30 people chose it."),
+        (
+            "people who chose it lately",
+            7.25,
+            "It was chosen lately: it counts 7.2 people, older choices counting for less.",
+        ),
+        ("how this item is rated", 0.4, "People rate it 4.3 on average, more than the 3.6 of all items."),
+        ("how this person rates", -0.4, "It is expected to get what you give on average."),
+    ],
+)
+def test_each_bias_has_its_own_wording(label: str, value: float, expected: str) -> None:
+    part = ExplanationPart(label, value, "bias")
+    assert sentence([part], value, Telling("X", FACTS, exact=True)).text == expected
+
+
+def test_where_only_the_start_of_a_score_is_left_no_choice_is_named() -> None:
+    words = sentence([], 0.4, Telling("X", FACTS, exact=True))
+    assert words.text == "No choice of yours leads to it; 30 people chose it."
+    nobody = sentence([], 0.4, Telling("X", FACTS, exact=True, has_choices=False))
+    assert nobody.text == "X places it here without any choice of yours to go by."
+
+
+def test_stated_interests_are_not_called_choices() -> None:
+    parts = [ExplanationPart("interest in space", 0.4, "feature"), ExplanationPart("interest in war", 0.1, "feature")]
+    words = sentence(parts, 0.5, Telling("X", FACTS, has_choices=False))
+    assert words.text == "It matches your interest in space and interest in war."
+
+
+def test_neighbours_of_a_model_that_reads_ratings_rate_alike() -> None:
+    words = sentence([ExplanationPart("person 7", 0.4, "neighbour")], 4.0, Telling("X", FACTS, rating_aware=True))
+    assert words.text == "People who rate alike with you gave it more than usual: person 7."
+
+
+def test_what_the_data_says_of_an_item(trained: Engine) -> None:
+    served = trained._session.served("toy-together")
+    dataset = served.dataset
+    for item in range(dataset.n_items):
+        given = dataset.ratings[dataset.items == item]
+        facts = item_facts(served, item)
+        assert facts.people == len(given)
+        assert facts.mean == pytest.approx(given.mean(), abs=1e-4)
+        assert facts.overall == pytest.approx(dataset.ratings.mean(), abs=1e-6)
+
+
+def test_an_item_that_the_person_has_is_said_to_be_in_no_list(trained: Engine) -> None:
+    own = trained.history("toy", "00")[0]
+    view = trained.explain(ExplainRequest("toy-together", own.item, "00"))
+    assert any("among the choices already" in notice for notice in view.notices)
+    assert view.confidence is None and view.confidence_interval is None and view.counterfactual is None
 
 
 def test_a_personal_reason_goes_before_a_general_one() -> None:
     parts = [ExplanationPart("item bias", 3.0, "bias"), ExplanationPart("Heat", 0.3, "history", "1", 4.0)]
-    assert sentence(parts, 3.3, algorithm="X", exact=True, rating_aware=True).key == "because-rated"
+    assert sentence(parts, 3.3, Telling("X", FACTS, exact=True, rating_aware=True)).key == "because-rated"
 
 
 def test_a_sentence_keeps_its_values_apart_from_its_language() -> None:
