@@ -156,7 +156,9 @@ class Session:
         from recsys_desktop.engine.serving import load_served
 
         record = self.workspace.resolve_model(reference)
-        return self._models.get(record.id, lambda: load_served(self, record))
+        # Who names a version or an id wants that one; a bare name is served by any version that works.
+        any_version = reference.strip() == record.name
+        return self._models.get((record.id, any_version), lambda: load_served(self, record, any_version))
 
     def activate(self, reference: str) -> ModelRecord:
         """As `Engine.activate`."""
@@ -166,7 +168,7 @@ class Session:
         """As `Engine.delete`."""
         record = self.workspace.resolve_model(reference)
         self.workspace.delete_model(record)
-        self._models.forget(record.id)
+        self._models.forget()
         return record
 
     def export_model(self, reference: str, path: Path) -> Path:

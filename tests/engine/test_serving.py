@@ -91,6 +91,11 @@ def test_items_of_a_history_that_are_unknown_are_named(trained: Engine) -> None:
     assert any("1 of 2 items of the history are not in the data: nothing" in notice for notice in answer.notices)
 
 
+def test_a_history_with_a_rating_outside_the_scale_is_refused(trained: Engine) -> None:
+    with pytest.raises(Misuse, match="rates '000' with 99; the ratings of the data run from 1 to 5"):
+        trained.recommend(RecommendRequest("toy-together", history=[("000", 99.0, None)]))
+
+
 def test_somebody_without_history_gets_popularity_and_is_told(trained: Engine) -> None:
     answer = trained.recommend(RecommendRequest("toy-together", history=[], n=5))
     counts = trained.dataset("toy").item_counts
@@ -282,6 +287,8 @@ def test_the_last_good_version_answers_for_a_damaged_one_and_says_so(trained: En
     assert answer.model == "toy-together@1"
     assert [item.item for item in answer.items] == [item.item for item in good.items]
     assert any("toy-together@2 cannot be used" in notice and "toy-together@1" in notice for notice in answer.notices)
+    with pytest.raises(ServingFailed, match=r"toy-together@2 cannot be used: .*Ask toy-together@1"):
+        trained.recommend(RecommendRequest("toy-together@2", "00"))
 
 
 def test_a_damaged_model_without_another_version_is_an_error_that_names_the_file(trained: Engine) -> None:
@@ -313,6 +320,10 @@ def test_a_model_outlives_its_data_and_travels(trained: Engine, tmp_path: Path) 
     with Engine.open(tmp_path / "elsewhere", plugins={"toys": toys}) as other:
         record = other.import_model(bundle)
         there = other.recommend(RecommendRequest(record.label, history=history))
+        with pytest.raises(ServingFailed, match="not in this workspace.*import the data again, or give a history"):
+            other.recommend(RecommendRequest(record.label, "00"))
+        with pytest.raises(ServingFailed, match="not in this workspace"):
+            other.recommend_all(record.label, tmp_path / "lists.csv")
     assert [item.item for item in there.items] == [item.item for item in here.items]
     assert [item.score for item in there.items] == [item.score for item in here.items]
     assert any("is not in this workspace" in notice for notice in there.notices)
