@@ -25,6 +25,10 @@ from recsys_desktop.api.vocabulary import Vocabulary
 _PAIR_BLOCK = 4_000_000
 
 
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
 class Recommender(ABC):
     """One algorithm: parameters, `fit`, and answers to queries.
 
@@ -138,7 +142,7 @@ class Recommender(ABC):
         if needs.interactions and (users < needs.users or items < needs.items):
             raise CannotFit(
                 f"'{self.spec.id}' needs interactions of at least {needs.users} users with {needs.items} items; "
-                f"the data has {users} users and {items} items"
+                f"what it is to be trained on has those of {_counted(users, 'user')} with {_counted(items, 'item')}"
             )
         if needs.ratings and train.ratings is None:
             raise CannotFit(f"'{self.spec.id}' needs ratings; the data has none")

@@ -20,7 +20,7 @@ from recsys_desktop.api.query import Query
 from recsys_desktop.api.recommender import Recommender
 from recsys_desktop.engine.errors import Cancelled, EngineError, Misuse, UnknownName
 from recsys_desktop.engine.fallback import Fallback, RatingSource
-from recsys_desktop.engine.fitting import FitJob, combined, fit
+from recsys_desktop.engine.fitting import FitJob, checked_params, combined, fit
 from recsys_desktop.engine.memory import limited_threads, require_memory
 from recsys_desktop.engine.recording import recorded
 from recsys_desktop.engine.requests import EvaluateRequest
@@ -73,13 +73,15 @@ class Bench:
     """What every algorithm is judged on.
 
     train, validation, test: the parts. known: train and validation together, which is what a model may know at the end
-    and what is not listed again. users: int32 (n,), the test users. columns: ranking metrics by id.
+    and what is not listed again. findable: `test` without the pairs in `known`, which no list can hold. users: int32
+    (n,), the test users. columns: ranking metrics by id.
     """
 
     train: Dataset
     validation: Dataset | None
     test: Dataset
     known: Dataset
+    findable: Dataset
     users: npt.NDArray[np.int32]
     metrics: Mapping[str, MetricSpec]
     columns: tuple[MetricColumn, ...]
@@ -129,7 +131,7 @@ def _candidates(session: Session, request: EvaluateRequest) -> list[Candidate]:
     strangers = [name for name in request.params if name not in names]
     if strangers:
         raise Misuse(f"parameters are given for '{strangers[0]}', which is not among: {', '.join(names)}")
-    return [Candidate(spec, spec.params.parse(request.params.get(spec.id, {}))) for spec in specs]
+    return [Candidate(spec, checked_params(session.registry, spec, request.params.get(spec.id, {}))) for spec in specs]
 
 
 def ranking_metrics(session: Session, wanted: Sequence[str] = ()) -> dict[str, MetricSpec]:
@@ -180,6 +182,12 @@ def _bench(split: Split, metrics: Mapping[str, MetricSpec], request: EvaluateReq
     if len(split.test) == 0:
         raise EngineError("the test part is empty: nothing can be judged; choose another split or another test file")
     known = combined(split.train, split.validation)
+    findable = _findable(known, split.test)
+    if len(findable) == 0:
+        raise EngineError(
+            "every interaction of the test part is in training or validation too: nothing is left to be found; "
+            "choose another test part"
+        )
     columns = tuple(
         MetricColumn(name, f"{metric.name}@{request.k}", metric.formula, metric.larger_is_better)
         for name, metric in metrics.items()
@@ -193,6 +201,7 @@ def _bench(split: Split, metrics: Mapping[str, MetricSpec], request: EvaluateReq
         split.validation,
         split.test,
         known,
+        findable,
         test_users(split.test),
         metrics,
         (*columns, *more),
@@ -201,6 +210,15 @@ def _bench(split: Split, metrics: Mapping[str, MetricSpec], request: EvaluateReq
         request.seed,
         threads,
     )
+
+
+def _findable(known: Dataset, test: Dataset) -> Dataset:
+    """`test` without the user-item pairs that are in `known`; itself where there are none."""
+    pairs, known_pairs = (
+        part.users.astype(np.int64) * known.n_items + part.items.astype(np.int64) for part in (test, known)
+    )
+    already = np.isin(pairs, known_pairs)
+    return test.subset(~already) if already.any() else test
 
 
 def _judge_all(
@@ -230,6 +248,9 @@ def _judge(
     span: tuple[float, float],
 ) -> Judged:
     spec = candidate.spec
+    reason = _unconcerned(spec, bench)
+    if reason:
+        return Judged(_empty_row(candidate, "not run", reason), Lists())
     run.progress(span[0], f"{spec.name}: training")
     fitted_at = span[0] + (span[1] - span[0]) * 0.8
     try:
@@ -267,6 +288,18 @@ def _judge(
     return Judged(_empty_row(candidate, "failed", reason), Lists())
 
 
+def _unconcerned(spec: AlgorithmSpec, bench: Bench) -> str:
+    """Why no column says anything of an algorithm; empty where some does."""
+    of_ratings = {column.id for column in bench.columns} & {column.id for column in RATING_COLUMNS}
+    if spec.capabilities.ranks and len(bench.columns) > len(of_ratings):
+        return ""
+    if spec.capabilities.predicts_ratings and of_ratings:
+        return ""
+    if spec.capabilities.predicts_ratings:
+        return "it only predicts ratings, and ratings are not judged here"
+    return "it predicts no ratings, and only ratings are judged here"
+
+
 def _empty_row(candidate: Candidate, state: str, reason: str) -> ComparisonRow:
     spec = candidate.spec
     return ComparisonRow(spec.id, spec.name, spec.family.value, state, reason=reason, params=candidate.params.to_dict())
@@ -296,7 +329,7 @@ def _figures(model: Recommender, row: ComparisonRow, bench: Bench, check: Callab
 
 
 def _ranked(model: Recommender, bench: Bench, check: Callable[[], None]) -> tuple[RankedLists, dict[str, int]]:
-    from recsys_desktop.evaluation import rank_test_users
+    from recsys_desktop.evaluation import rank_test_users, relevant_items
 
     ranked, report = rank_test_users(
         model.score,
@@ -306,6 +339,8 @@ def _ranked(model: Recommender, bench: Bench, check: Callable[[], None]) -> tupl
         bench.fallback.popularity,
         progress=lambda _: check(),
     )
+    if bench.findable is not bench.test:
+        ranked = ranked._replace(relevant=relevant_items(bench.findable, ranked.users), test=bench.findable)
     return ranked, {"fallback": report.fallback_lists, "tied": report.tied_lists}
 
 
@@ -396,10 +431,21 @@ def compared(rows: list[ComparisonRow], bench: Bench) -> list[ComparisonRow]:
     if column is None:
         return rows
     vectors = {row.algorithm: row.per_user[column.id] for row in rows if column.id in row.per_user}
+    if _nothing_found(rows, column):
+        return rows
     best = set(
         indistinguishable_from_best(vectors, column.larger_is_better, resamples=bench.resamples, seed=bench.seed)
     )
     return [replace(row, best=row.algorithm in best) for row in rows]
+
+
+def _nothing_found(rows: Sequence[ComparisonRow], column: MetricColumn) -> bool:
+    """Whether the deciding metric counts hits and every finished row is without one."""
+    from recsys_desktop.evaluation import RANKING_METRICS
+
+    if column.id not in RANKING_METRICS:
+        return False
+    return not any(np.nan_to_num(row.per_user[column.id]).any() for row in rows if column.id in row.per_user)
 
 
 def conclusion(rows: Sequence[ComparisonRow], columns: Sequence[MetricColumn]) -> str:
@@ -407,6 +453,8 @@ def conclusion(rows: Sequence[ComparisonRow], columns: Sequence[MetricColumn]) -
     column = deciding_metric(rows, columns)
     if column is None:
         return "No algorithm could be judged."
+    if _nothing_found(rows, column):
+        return f"No algorithm found any test item: {column.name} is 0 for all of them."
     judged = [row for row in rows if column.id in row.figures]
     sign = -1 if column.larger_is_better else 1
     best = min(judged, key=lambda row: sign * row.figures[column.id].value)

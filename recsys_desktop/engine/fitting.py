@@ -18,8 +18,9 @@ from recsys_desktop.api.errors import CannotFit, InvalidParameter
 from recsys_desktop.api.params import Params
 from recsys_desktop.api.query import Query
 from recsys_desktop.api.recommender import Recommender
+from recsys_desktop.api.roles import Feedback
 from recsys_desktop.api.run import RunContext, Validation
-from recsys_desktop.engine.errors import Cancelled, TrainingFailed
+from recsys_desktop.engine.errors import Cancelled, TrainingFailed, UnknownName
 from recsys_desktop.engine.memory import PeakMemory, limited_threads
 from recsys_desktop.engine.plugins import Registry
 from recsys_desktop.engine.runs import EngineRun, LogEntry, RunPart
@@ -69,6 +70,23 @@ class Fitted:
     held_out: Dataset | None = None
     history: Dataset | None = None
     stopped_early: bool = False
+
+
+def checked_params(registry: Registry, spec: AlgorithmSpec, values: Mapping[str, Any]) -> Params:
+    """The parameters of an algorithm, with every algorithm that its `members` name known to the registry.
+
+    Raises
+    ------
+    InvalidParameter: as `Params.parse`, or a member is no algorithm.
+    """
+    params = spec.params.parse(values)
+    if any(field.name == "members" and field.kind == "texts" for field in spec.params.describe()):
+        for member in params.to_dict()["members"]:
+            try:
+                registry.spec(member)
+            except UnknownName as error:
+                raise InvalidParameter("members", str(error)) from None
+    return params
 
 
 class FitContext(RunPart):
@@ -123,7 +141,7 @@ class FitContext(RunPart):
     def validate(
         self, model: Recommender, held_out: Dataset | None = None, history: Dataset | None = None
     ) -> Validation | None:
-        """NDCG@10 for a model that ranks, RMSE for one that only predicts, on at most `VALIDATION_USERS` users."""
+        """RMSE where the model predicts ratings and the data has some, else NDCG@10; of at most `VALIDATION_USERS` users."""
         held_out = self._held_out if held_out is None else held_out
         history = self._history if history is None else history
         if held_out is None or history is None:
@@ -174,11 +192,12 @@ def validation_figure(model: Recommender, held_out: Dataset, history: Dataset, r
 
     part = sampled_users(held_out, VALIDATION_USERS, run)
     capabilities = model.spec.capabilities
-    if capabilities.predicts_ratings and not capabilities.ranks and part.ratings is not None:
+    if capabilities.predicts_ratings and part.ratings is not None and history.feedback is Feedback.EXPLICIT:
         users, people = np.unique(part.users, return_inverse=True)
         predictions = model.predict_pairs(Query.of_users(history, users), people, part.items)
         known = ~np.isnan(predictions)
-        return Validation("rmse", rmse(predictions[known], part.ratings[known]), larger_is_better=False)
+        if known.any() or not capabilities.ranks:
+            return Validation("rmse", rmse(predictions[known], part.ratings[known]), larger_is_better=False)
     ranked, _ = rank_test_users(model.score, history, part, VALIDATION_LENGTH)
     figures = ndcg(judge(ranked.lists, ranked.relevant))
     value = float(np.nanmean(figures)) if len(figures) and not np.isnan(figures).all() else float("nan")

@@ -71,6 +71,7 @@ class Report:
             "train_interactions": len(bench.train),
             "validation_interactions": 0 if bench.validation is None else len(bench.validation),
             "test_interactions": len(bench.test),
+            "known_test_interactions": len(bench.test) - len(bench.findable),
             "test_users": len(bench.users),
             "catalogue": bench.known.n_items,
             "ranking": "the whole catalogue without what the person has in training and validation",
@@ -141,6 +142,11 @@ def _placed(comparison: Comparison, folder: Path | None, evaluation_id: str | No
 
 def _notices(rows: Sequence[ComparisonRow], bench: Bench) -> list[str]:
     found = []
+    if already := len(bench.test) - len(bench.findable):
+        found.append(
+            f"{already:,} of {len(bench.test):,} test interactions are in training or validation too: no list can hold "
+            "them, and ranking metrics do not count them as relevant"
+        )
     for row in rows:
         if row.state != "done":
             found.append(f"{row.name} {row.state}: {row.reason}")

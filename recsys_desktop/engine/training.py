@@ -8,7 +8,7 @@ from typing import Any
 
 from recsys_desktop.api.algorithm import AlgorithmSpec
 from recsys_desktop.engine.calibration import Calibration, calibrate
-from recsys_desktop.engine.fitting import FitJob, Fitted, fit
+from recsys_desktop.engine.fitting import FitJob, Fitted, checked_params, fit
 from recsys_desktop.engine.memory import require_memory
 from recsys_desktop.engine.recording import RecordedRun, recorded
 from recsys_desktop.engine.requests import TrainRequest
@@ -27,7 +27,7 @@ _CALIBRATED = 0.96
 def train(session: Session, request: TrainRequest, run: EngineRun) -> ModelRecord:
     """As `Engine.train`."""
     spec = session.registry.spec(request.algorithm)
-    params = spec.params.parse(request.params)
+    params = checked_params(session.registry, spec, request.params)
     name = check_model_name(request.name or spec.id)
     data = session.workspace.resolve_dataset(request.data)
     if session.workspace.mode != "write":

@@ -16,6 +16,7 @@ from recsys_desktop.engine import (
     Cancelled,
     Comparison,
     Engine,
+    EngineError,
     EngineRun,
     EvaluateRequest,
     Misuse,
@@ -366,3 +367,61 @@ def test_a_metric_of_a_plugin_is_computed(engine: Engine) -> None:
     with Engine.open(path, plugins={"toys": toys, "metric": plugin}) as opened:
         made = opened.evaluate(EvaluateRequest(["toy-popular"], data="toy", k=4))
     assert made.rows[0].figures["list-length"].value == 4.0
+
+
+def with_known_rows(parts: dict[str, Path], folder: Path, n: int) -> Path:
+    """A test file that begins with the first n rows of the training file."""
+    path = folder / "overlapping.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, ["user", "item", "rating"])
+        writer.writeheader()
+        writer.writerows(read(parts["train"])[:n] + read(parts["test"]))
+    return path
+
+
+def test_what_is_known_already_is_not_held_against_a_list_and_it_is_said(
+    engine: Engine, parts: dict[str, Path], comparison: Comparison, tmp_path: Path
+) -> None:
+    test = with_known_rows(parts, tmp_path, 25)
+    made = engine.evaluate(EvaluateRequest(ALGORITHMS, train=parts["train"], test=test, k=5, out=tmp_path / "overlap"))
+    assert made.settings["known_test_interactions"] == 25
+    assert any(notice.startswith("25 of 147 test interactions are in training") for notice in made.notices)
+    assert comparison.settings["known_test_interactions"] == 0
+    assert not any("are in training" in notice for notice in comparison.notices)
+    for before, after in zip(comparison.rows[:2], made.rows[:2], strict=True):
+        for metric in ("ndcg", "recall", "precision", "hit-rate", "map", "mrr"):
+            assert after.figures[metric].value == pytest.approx(before.figures[metric].value), metric
+    assert len(read(tmp_path / "overlap" / "predictions" / "toy-mean.csv")) == 147
+
+
+def test_a_test_part_that_is_the_training_part_is_refused(engine: Engine, parts: dict[str, Path]) -> None:
+    with pytest.raises(EngineError, match="every interaction of the test part is in training"):
+        engine.evaluate(EvaluateRequest(["toy-popular"], train=parts["train"], test=parts["train"]))
+
+
+def test_nobody_wins_where_no_list_holds_a_test_item(engine: Engine, tmp_path: Path) -> None:
+    train, test = tmp_path / "few.csv", tmp_path / "far.csv"
+    train.write_text(
+        "user,item,rating\n" + "".join(f"u{n},i{n % 7},{1 + n % 5}\nu{n},i{n % 5 + 7},3\n" for n in range(30))
+    )
+    test.write_text("user,item,rating\n" + "".join(f"u{n},new{n},4\n" for n in range(30)))
+    made = engine.evaluate(EvaluateRequest(["toy-popular", "toy-together"], train=train, test=test, k=5))
+    assert made.conclusion == "No algorithm found any test item: NDCG@5 is 0 for all of them."
+    assert [row.state for row in made.rows] == ["done", "done"] and not any(row.best for row in made.rows)
+
+
+def test_an_algorithm_that_no_chosen_metric_concerns_is_not_run(engine: Engine) -> None:
+    made = engine.evaluate(EvaluateRequest(["toy-popular", "toy-mean"], data="toy", metrics=["rmse"]))
+    assert [row.state for row in made.rows] == ["not run", "done"]
+    assert "predicts no ratings" in made.rows[0].reason and made.rows[0].fit_seconds is None
+    made = engine.evaluate(EvaluateRequest(["toy-popular", "toy-mean"], data="toy", metrics=["ndcg"]))
+    assert [row.state for row in made.rows] == ["done", "not run"]
+    assert "only predicts ratings" in made.rows[1].reason
+
+
+def test_too_small_a_training_part_is_counted_as_such(engine: Engine, tmp_path: Path) -> None:
+    train, test = tmp_path / "one.csv", tmp_path / "rest.csv"
+    train.write_text("user,item,rating\nu,a,3\n")
+    test.write_text("user,item,rating\nu,b,4\n")
+    row = engine.evaluate(EvaluateRequest(["toy-epochs"], train=train, test=test)).rows[0]
+    assert row.state == "failed" and "what it is to be trained on has those of 1 user with 1 item" in row.reason

@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 
+from recsys_desktop.api import InvalidParameter
 from recsys_desktop.engine import Engine, EvaluateRequest, TrainingFailed, TrainRequest, warming
 from tests.engine import toys
 
@@ -92,3 +93,21 @@ def test_a_failure_is_logged_with_its_traceback_and_says_where_it_was(
     monkeypatch.setattr(toys.ToyLater, "broken", True)
     with pytest.raises(TrainingFailed, match="'toy-later' was fitted, but failed in score: RuntimeError: no answer"):
         engine.train(TrainRequest("toy-later", "toy"))
+
+
+def test_the_figure_of_a_model_that_predicts_ratings_is_its_error(engine: Engine) -> None:
+    for algorithm, name in (("bias", "rmse"), ("toy-mean", "rmse"), ("popularity", "ndcg@10")):
+        validation = engine.train(TrainRequest(algorithm, "toy")).metrics["validation"]
+        assert validation["name"] == name and validation["larger_is_better"] is (name != "rmse")
+
+
+def test_a_member_that_is_no_algorithm_is_a_wrong_parameter_before_anything_runs(engine: Engine) -> None:
+    runs = len(engine.runs())
+    wrong = {"members": "popularity,eese"}
+    for ask in (
+        lambda: engine.train(TrainRequest("weighted-hybrid", "toy", wrong)),
+        lambda: engine.evaluate(EvaluateRequest(["weighted-hybrid"], data="toy", params={"weighted-hybrid": wrong})),
+    ):
+        with pytest.raises(InvalidParameter, match="'members': there is no algorithm 'eese'; did you mean 'ease'"):
+            ask()
+    assert len(engine.runs()) == runs
