@@ -43,6 +43,7 @@ from recsys_desktop.data.row_cleaning import (
 )
 from recsys_desktop.data.side_tables import ATTRIBUTE_ROLES, SideTable, read_side_table
 from recsys_desktop.data.table import check_stop
+from recsys_desktop.data.texts import counted
 from recsys_desktop.data.timestamps import TimeFormat
 
 _SHARE_OF_READING = 0.75
@@ -161,7 +162,7 @@ class _Builder:
         self._step(0.9, "Joining items and people")
         self._note_provenance(opened)
         dataset = self._join(opened, rows)
-        self.run.progress(1.0, f"{len(dataset):,} interactions")
+        self.run.progress(1.0, counted(len(dataset), "interaction"))
         return dataset, None if rows is None else rows.parts
 
     def _open(self) -> _Opened:
@@ -229,7 +230,11 @@ class _Builder:
         if not len(rows):
             path = opened.interactions[0].table.path
             raise NoUsableRows(
-                path, f"none of the {self.findings.rows_read:,} rows can be used", advice=self.findings.main_problem()
+                path,
+                "its only row cannot be used"
+                if self.findings.rows_read == 1
+                else f"none of the {self.findings.rows_read:,} rows can be used",
+                advice=self.findings.main_problem(),
             )
         return rows
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from recsys_desktop.api.dataset import Dataset
 from recsys_desktop.api.roles import Role
-from recsys_desktop.data.interactions import Interactions, counted
+from recsys_desktop.data.interactions import Interactions, counted_problem
 from recsys_desktop.data.report import Action, Check, FileSummary, ImportReport, Problem, ProblemKind
 from recsys_desktop.data.texts import PairTexts
 
@@ -42,7 +42,7 @@ class Findings:
                 values: Sequence[str] = [f"{value:g}" for value in rows.ratings[chosen].tolist()]
             else:
                 values = PairTexts(rows.users[chosen], rows.items[chosen], rows.user_ids, rows.item_ids)
-            message = counted(kind, len(lines)) + (f": {words}" if words else "")
+            message = counted_problem(kind, len(lines)) + (f": {words}" if words else "")
             self.problems.append(Problem(kind, action, file, lines, message, role.value if role else "", values))
 
     def main_problem(self) -> str:

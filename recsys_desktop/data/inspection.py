@@ -14,6 +14,7 @@ from recsys_desktop.data.kinds import FileKind
 from recsys_desktop.data.opening import OpenedFile, open_file, text_cells
 from recsys_desktop.data.request import BuildRequest, CleaningOptions, FileSource, ReadOptions
 from recsys_desktop.data.table import check_stop
+from recsys_desktop.data.texts import counted
 
 PREVIEW_ROWS = 200
 EXAMPLES = 5
@@ -150,7 +151,8 @@ def _inspection(file: OpenedFile, preview_rows: int) -> FileInspection:
     if file.sample.rejected:
         first = file.sample.rejected[0]
         warnings.append(
-            f"{len(file.sample.rejected)} of the first rows do not have {len(table.columns)} columns, "
+            f"{len(file.sample.rejected)} of the first rows {'does' if len(file.sample.rejected) == 1 else 'do'} not "
+            f"have {counted(len(table.columns), 'column')}, "
             f"first in {table.line_word} {first.line}."
         )
     return FileInspection(

@@ -380,7 +380,7 @@ class InteractionReader:
 def _problem(file: str, column: str, kind: ProblemKind, noted: _Noted) -> Problem:
     lines = np.concatenate(noted.lines)
     values = ArrowTexts(noted.values)
-    message = counted(kind, len(lines))
+    message = counted_problem(kind, len(lines))
     return Problem(kind, Action.LEFT_OUT, file, lines, message, column, values, _ADVICE.get(kind, ""))
 
 
@@ -391,7 +391,7 @@ def _positive(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
     return np.isfinite(single) & (single > 0)
 
 
-def counted(kind: ProblemKind, count: int) -> str:
+def counted_problem(kind: ProblemKind, count: int) -> str:
     """A problem of rows as a sentence with its count."""
     one, many = _WORDS[kind]
     return f"{count:,} {one if count == 1 else many}"

@@ -11,7 +11,7 @@ from recsys_desktop.api.roles import Role
 from recsys_desktop.data.errors import MissingRole, RepeatedRole
 from recsys_desktop.data.kinds import FileKind
 from recsys_desktop.data.readers.choosing import open_table
-from recsys_desktop.data.request import FileSource
+from recsys_desktop.data.request import DELIMITER_NAMES, FileSource
 from recsys_desktop.data.roles import ColumnSample, RoleGuess, guess_roles
 from recsys_desktop.data.table import Batch, Table
 from recsys_desktop.data.values import as_text
@@ -53,12 +53,8 @@ class OpenedFile:
         """Raise MissingRole for a role that no column has, RepeatedRole for one that two have."""
         for role in roles:
             if self.column(role) is None:
-                names = ", ".join(self.table.column_names())
                 raise MissingRole(
-                    self.table.path,
-                    f"no column has the role '{role.value}'",
-                    advice=f"The columns are: {names}. Say which one it is, for example "
-                    f"{self.table.column_names()[0]}={role.value}",
+                    self.table.path, f"no column has the role '{role.value}'", advice=self._advice_on_missing(role)
                 )
         for role in SINGLE_ROLES:
             named = [name for name, guess in self.guesses.items() if guess.role is role]
@@ -68,6 +64,21 @@ class OpenedFile:
                     f"the columns {' and '.join(named)} both have the role '{role.value}'",
                     advice="Give all but one of them the role 'ignore'",
                 )
+
+    def _advice_on_missing(self, role: Role) -> str:
+        names = self.table.column_names()
+        given = self.table.options.delimiter
+        if len(names) > 1 or given is None:
+            return f"The columns are: {', '.join(names)}. Say which one it is, for example {names[0]}={role.value}"
+        line = next(iter(self.sample.columns[names[0]].slice(0, 1).to_pylist()), "")
+        likely = [
+            word for mark, word in DELIMITER_NAMES.items() if mark != given and mark in names[0] and mark in str(line)
+        ]
+        proposal = f"; try delimiter={likely[0]}" if likely else ""
+        return (
+            f"The file was divided by {DELIMITER_NAMES.get(given, given)} and has a single column, '{names[0]}': the "
+            f"delimiter is probably wrong{proposal}"
+        )
 
 
 def open_file(

@@ -14,6 +14,7 @@ from recsys_desktop.data.findings import Findings
 from recsys_desktop.data.interactions import Interactions
 from recsys_desktop.data.report import Action, Check, ProblemKind
 from recsys_desktop.data.request import CleaningOptions
+from recsys_desktop.data.texts import counted
 
 _HIGHEST_WITH_ZEROS = (1.0, 5.0, 10.0)
 
@@ -29,7 +30,8 @@ def decide_feedback(rows: Interactions, findings: Findings) -> None:
     if count > len(rows) / 2:
         rows.ratings = None
         findings.notes.append(
-            f"{count:,} of {len(rows):,} rows have an event and no rating: ratings are not used, events count."
+            f"{count:,} of {counted(len(rows), 'row')} {'has' if count == 1 else 'have'} an event and no "
+            "rating: ratings are not used, events count."
         )
         return
     findings.note_rows(rows, np.flatnonzero(unrated), ProblemKind.MISSING_RATING, Role.RATING, Action.LEFT_OUT)

@@ -16,7 +16,7 @@ from recsys_desktop.api.run import RunContext
 from recsys_desktop.data.opening import OpenedFile
 from recsys_desktop.data.report import Action, Problem, ProblemKind
 from recsys_desktop.data.table import RejectedRow, Table
-from recsys_desktop.data.texts import ArrowTexts
+from recsys_desktop.data.texts import ArrowTexts, counted
 from recsys_desktop.data.timestamps import TimeFormat, looks_like_times, seconds
 from recsys_desktop.data.values import MISSING_TEXTS, as_text, is_missing, numbers, trimmed
 
@@ -126,7 +126,7 @@ def _rejected_problem(table: Table, rejected: Sequence[RejectedRow]) -> list[Pro
             Action.LEFT_OUT,
             table.path.name,
             np.array([row.line for row in rejected], dtype=np.int64),
-            f"{count} {'row does' if count == 1 else 'rows do'} not have {len(table.columns)} columns",
+            f"{count} {'row does' if count == 1 else 'rows do'} not have {counted(len(table.columns), 'column')}",
             values=[row.text for row in rejected],
         )
     ]

@@ -11,6 +11,7 @@ from recsys_desktop.api.dataset import Dataset
 from recsys_desktop.api.errors import InvalidData, InvalidParameter
 from recsys_desktop.api.extensions import Split, SplitterSpec
 from recsys_desktop.api.params import Params, param
+from recsys_desktop.data.texts import counted
 
 Rows = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -228,15 +229,20 @@ def describe_split(split: Split) -> tuple[str, ...]:
     shared = _shared_pairs(train, test)
     if shared:
         found.append(
-            f"{shared:,} user-item pairs are in train and in test: lists leave out what was seen, so they count as "
-            "missed."
+            f"{counted(shared, 'user-item pair')} {'is' if shared == 1 else 'are'} in train and in test: lists leave "
+            f"out what was seen, so {'it counts' if shared == 1 else 'they count'} as missed."
         )
     new_users = int(((test.user_counts > 0) & (train.user_counts == 0)).sum())
     testers = int((test.user_counts > 0).sum())
+    are = "is" if new_users == 1 else "are"
     if new_users and split.history is not None:
-        found.append(f"{new_users:,} test users are not in train: models that need to know a person fall back.")
+        found.append(
+            f"{counted(new_users, 'test user')} {are} not in train: models that need to know a person fall back."
+        )
     elif new_users:
-        found.append(f"{new_users:,} of {testers:,} test users are not in train: a fallback answers for most models.")
+        found.append(
+            f"{new_users:,} of {counted(testers, 'test user')} {are} not in train: a fallback answers for most models."
+        )
     new_items = int((train.item_counts[test.items] == 0).sum())
     if new_items:
         found.append(f"{new_items / len(test):.1%} of the test interactions are with items that are not in train.")

@@ -1,4 +1,4 @@
-"""Sequences of text that are made when they are asked for, so that a million problems cost no million strings."""
+"""Counted nouns, and sequences of text made when asked for, so that a million problems cost no million strings."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ import numpy.typing as npt
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """A number with its noun: "1 row", "2,000 rows". many: the plural, where it is not `one` with an s."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 class LazyTexts(Sequence[str]):

@@ -269,3 +269,19 @@ def test_looking_and_parts_stop_too(write) -> None:
         inspect_files([path], run=StopsAfter(0, 1))
     with pytest.raises(ReadingStopped):
         load_parts(path, path, run=StopsAfter(0, 1))
+
+
+def test_a_delimiter_that_leaves_a_single_column_is_probably_wrong(write) -> None:
+    path = write("r.csv", "Kunde,Artikel,Bewertung\n1,2,3\n1,3,4\n")
+    error = refusal(path, MissingRole, options=ReadOptions(delimiter=";"))
+    assert "divided by semicolon and has a single column" in str(error)
+    assert "the delimiter is probably wrong; try delimiter=comma" in str(error)
+    assert "=item" not in str(error)
+
+
+def test_short_rows_of_a_fixed_format_are_not_blamed_on_the_delimiter(write) -> None:
+    text = "user_id:token\titem_id:token\trating:float\nu1\ti1\nu2\ti2\nu3\ti3\t4\n"
+    error = refusal(write("r.inter", text), UnreadableColumn)
+    assert error.line == 2
+    assert "elimiter" not in str(error) and "quoting" not in str(error)
+    assert "a field for every name of the header" in str(error)

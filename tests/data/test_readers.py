@@ -93,6 +93,30 @@ class TestMovieLens:
             "tag": ["president", "a|b"],
         }
 
+    @pytest.mark.parametrize(
+        ("lines", "kept", "left_out"),
+        [
+            (["1::10::5::978300760", "1::20::4::978302109", "2::30::3"], [5, 4], [3]),
+            (
+                ["1::10::5::978300760", "1::20::4::978302109", "2::30::bad::978301968", "2::10::3", "3::20::3::978300"],
+                [5, 4, 3],
+                [3, 4],
+            ),
+            (["1::10::5::978300760", "2::30::bad::978301968"], [5], [2]),
+        ],
+    )
+    def test_damaged_lines_do_not_hide_what_a_small_file_is(self, write, lines, kept, left_out) -> None:
+        dataset, report = build_dataset(BuildRequest.of([write("ratings.dat", "\n".join(lines) + "\n")]))
+        assert dataset.ratings is not None
+        assert dataset.ratings.tolist() == kept
+        assert sorted(line for problem in report.problems for line in problem.lines.tolist()) == left_out
+        assert dataset.timestamps is not None
+
+    def test_column_names_are_not_taken_for_a_damaged_line(self, write) -> None:
+        text = "UserID::MovieID::Rating::Timestamp\n1::10::5::978300760\n1::20::4::978302109\n"
+        dataset, report = build_dataset(BuildRequest.of([write("ratings.dat", text)]))
+        assert (len(dataset), report.problems) == (2, ())
+
 
 class TestRecBole:
     def test_all_three_files(self, write) -> None:

@@ -216,8 +216,8 @@ class TestDescription:
         data = dataset([(0, 0), (0, 1), (1, 0), (2, 2), (0, 0)], [1, 1, 3, 4, 9])
         found = Split(data.subset(np.array([0, 2])), None, data.subset(np.array([1, 3, 4])))
         text = " ".join(describe_split(found))
-        assert "1 user-item pairs are in train and in test" in text
-        assert "1 of 2 test users are not in train" in text
+        assert "1 user-item pair is in train and in test" in text
+        assert "1 of 2 test users is not in train" in text
         assert "66.7% of the test interactions are with items that are not in train" in text
         assert "For 100% of the test users, train and test meet in the same second" in text
 

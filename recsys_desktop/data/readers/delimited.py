@@ -32,6 +32,7 @@ from recsys_desktop.data.table import (
     check_stop,
     table_reader,
 )
+from recsys_desktop.data.texts import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -55,7 +56,12 @@ class DelimitedFile:
 
 
 class DelimitedTable(Table):
-    """A text table, parsed in blocks by Arrow; ids and all else stay text."""
+    """A text table, parsed in blocks by Arrow; ids and all else stay text.
+
+    width_advice: what to do where most rows have another number of columns than the file.
+    """
+
+    width_advice = "Give the delimiter, or switch quoting off"
 
     def __init__(
         self,
@@ -122,9 +128,9 @@ class DelimitedTable(Table):
     def _refuse(self, row: RejectedRow, width: tuple[int, int, str]) -> None:
         raise UnreadableColumn(
             self.path,
-            f"most rows are not divided into {len(self.file.names)} columns; this one has {width[1]}",
+            f"most rows are not divided into {counted(len(self.file.names), 'column')}; this one has {width[1]}",
             line=row.line,
-            advice="Give the delimiter, or switch quoting off",
+            advice=self.width_advice,
         )
 
 

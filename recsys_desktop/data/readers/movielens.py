@@ -80,6 +80,7 @@ OCCUPATIONS = (
 _REASON = "the layout of MovieLens says so"
 _HEAD_BYTES = 1 << 16
 _LOOKED_AT = 50
+_UNMISTAKABLE_DELIMITER = "::"
 
 
 def _column(name: str, role: Role, separator: str | None = None) -> SourceColumn:
@@ -196,6 +197,8 @@ LAYOUTS = (
 class MovieLensTable(DelimitedTable):
     """A MovieLens file without header; genre flags become a list of genres, coded values their names."""
 
+    width_advice = "The form of a MovieLens file is fixed: repair these lines"
+
     def __init__(self, file: DelimitedFile, words: dict[str, str], layout: Layout) -> None:
         super().__init__(file, words, layout.columns, layout.kind, READER.id)
         self._values = layout.values
@@ -249,19 +252,27 @@ def _named(array: pa.Array, names: Mapping[str, str]) -> pa.Array:
 
 
 def layout_of(head: bytes) -> Layout | None:
-    """The layout that every one of the first lines has, or None."""
+    """The layout that every one of the first lines has, or None.
+
+    Where `::` divides them, the first layout that half of the lines have is enough: the others are damaged, unless the
+    first is a line of column names.
+    """
     lines = head.decode("latin-1").replace("\r\n", "\n").split("\n")
     whole = [line for line in lines[: _LOOKED_AT + 1] if line.strip()]
     if len(lines) <= _LOOKED_AT and len(head) >= _HEAD_BYTES:
         whole = whole[:-1]
+    if not whole or not whole[0][0].isdigit():
+        return None
     for layout in LAYOUTS:
-        if whole and all(layout.line.fullmatch(line) for line in whole):
+        fitting = sum(layout.line.fullmatch(line) is not None for line in whole)
+        needed = len(whole) / 2 if layout.delimiter == _UNMISTAKABLE_DELIMITER else len(whole)
+        if fitting >= needed:
             return layout
     return None
 
 
 def sniff_movielens(path: Path, head: bytes) -> float:
-    """Sure where every line has the form of one of the files."""
+    """Sure where the lines have the form of one of the files."""
     return 0.9 if layout_of(head) is not None else 0.0
 
 

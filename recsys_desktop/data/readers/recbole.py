@@ -28,6 +28,8 @@ _KINDS = {".inter": FileKind.INTERACTIONS, ".item": FileKind.ITEMS, ".user": Fil
 class RecBoleTable(DelimitedTable):
     """A RecBole file; sequences of tokens or numbers become lists."""
 
+    width_advice = "A RecBole row has a field for every name of the header, divided by tabs: repair these rows"
+
     def __init__(self, file: DelimitedFile, layout: dict[str, str], columns: Sequence[SourceColumn]) -> None:
         super().__init__(file, layout, columns, _KINDS.get(file.path.suffix.lower()), READER.id)
         self._lists = {column.name for column in columns if column.declared.endswith("_seq")}
