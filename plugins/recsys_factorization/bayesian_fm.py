@@ -37,7 +37,7 @@ class BayesianFM(Recommender):
     """Factorisation machine whose parameters are averaged over draws from their posterior distribution.
 
     Features of the user side are the user's id, the set of items that they have rated (each 1 / sqrt(size), as in
-    SVD++) and their attributes; those of the item side the item's id, the set of users who have rated it and its
+    SVD++) and their attributes; those of the item side the item's id, the set of others who have rated it and its
     categories, tags, numbers and year. With (b, v) the sum of value times weights over a person's features and (c, q)
     that over an item's, a rating is level + b + c + v.q with normal noise: the factorisation machine of Rendle 2012
     ("Factorization Machines with libFM", equation 1, section 4.3) without the products of two features of the same
@@ -45,7 +45,8 @@ class BayesianFM(Recommender):
     distributions (Gibbs sampling); nothing needs tuning. Ratings are less their mean and in units of their spread.
 
     The weights of an item and of sets do not depend on any one person much, so a person is folded in exactly: for each
-    of the kept draws the posterior mean of their own part given their history is a ridge regression. Draws are turned
+    of the kept draws the posterior mean of their own part given their history is a ridge regression. There the items
+    of the history lack one n-th of what their set of n users adds: the expected part of the person. Draws are turned
     into a common frame (orthogonal Procrustes, as factors are only defined up to a rotation) and averaged: one vector
     a person and one an item.
 
@@ -128,12 +129,9 @@ class BayesianFM(Recommender):
         generator = run.generator("bayesian-fm")
         factors = self.params.factors
         targets = (rated.data - np.float32(self.mean_)) / np.float32(self.spread_)
-        return GibbsSampler(
-            rated._replace(data=targets),
-            Design(users, factors, generator),
-            Design(items, factors, generator),
-            generator,
-        )
+        of_users, of_items = Design(users, factors, generator), Design(items, factors, generator)
+        user_sets = of_items.blocks[1] if self.params.implicit_sets else None
+        return GibbsSampler(rated._replace(data=targets), of_users, of_items, generator, user_sets)
 
     def _sample(self, sampler: GibbsSampler, train: Dataset, run: RunContext) -> None:
         """Run the sweeps; keep some draws after the burn-in, and the averages of all of them."""
@@ -170,12 +168,16 @@ class BayesianFM(Recommender):
         users, items = sampler.users, sampler.items
         found = items.totals.T.copy()
         found[~self.known_items_] += items.means[:, 0]
+        history = found.copy()
+        if self.params.implicit_sets:
+            history -= sampler.user_set_parts() / np.maximum(train.item_counts, 1)[:, None]
         sets = np.zeros((train.n_items, width if self.params.implicit_sets else 0), dtype=np.float32)
         if self.params.implicit_sets:
             sets[self.known_items_] = users.weights[:, users.blocks[1]].T
         attributes = 2 if self.params.implicit_sets else 1
         return {
             "items": found,
+            "history": history,
             "sets": sets,
             "users": np.stack((users.means[:, 0], users.precisions[:, 0])),
             "prior": np.stack((items.means[:, 0], items.precisions[:, 0])),
@@ -186,7 +188,7 @@ class BayesianFM(Recommender):
         }
 
     def _keep(self, draws: list[dict[str, Any]], train: Dataset) -> None:
-        self.item_draws_ = np.stack([draw["items"] for draw in draws], axis=1)
+        self.item_draws_ = np.stack([draw["history"] for draw in draws], axis=1)
         self.set_draws_ = np.stack([draw["sets"] for draw in draws], axis=1)
         self.user_prior_ = np.stack([draw["users"] for draw in draws], axis=1)
         self.item_prior_ = np.stack([draw["prior"] for draw in draws], axis=1)

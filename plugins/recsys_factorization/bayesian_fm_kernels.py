@@ -20,22 +20,31 @@ def gather_errors(
     moved: Float32,
     previous: Float32,
     present: Float32,
+    shares: Float32,
+    own_previous: Float32,
+    own_present: Float32,
     sums: Float32,
-    first: bool,
 ) -> None:
     """Take the last dimension's moves out of the errors of rows `begin` to `end` and sum up what the next one needs.
 
-    moved: float32 (rows,), by how much each row's value in the last dimension has changed. previous, present: float32
-    (other rows,), the other side's values in the last dimension and in this one. sums: float32 (rows, 2), receives the
-    sums of present squared and of error times present. first: there is no last dimension.
+    The other side's value for a rating is its total less shares[other] * own[row], the row's own part of that total.
+
+    Parameters
+    ----------
+    indptr: int64 (rows + 1,), others: int32, errors: float32: the ratings by row of this side.
+    moved: float32 (rows,), by how much each row's total in the last dimension has changed; 0 before the first.
+    previous, present: float32 (other rows,), the other side's totals in the last dimension and in this one.
+    shares: float32 (other rows,). own_previous, own_present: float32 (rows,).
+    sums: float32 (rows, 2), receives the sums of the value squared and of error times value.
     """
     for row in range(begin, end):
         squares, products = np.float32(0.0), np.float32(0.0)
-        change = np.float32(0.0) if first else moved[row]
+        change, before, now = moved[row], own_previous[row], own_present[row]
         for at in range(indptr[row], indptr[row + 1]):
             other = others[at]
-            value = present[other]
-            error = errors[at] - change * previous[other]
+            share = shares[other]
+            value = present[other] - share * now
+            error = errors[at] - change * (previous[other] - share * before)
             errors[at] = error
             squares += value * value
             products += error * value
@@ -48,6 +57,12 @@ def sample_weights(
     rows: Int32,
     values: Float32,
     groups: Int32,
+    left_out: Int64,
+    left_out_begin: int,
+    left_out_end: int,
+    others: Int32,
+    present: Float32,
+    errors: Float32,
     weights: Float32,
     totals: Float32,
     moved: Float32,
@@ -62,40 +77,66 @@ def sample_weights(
     Parameters
     ----------
     starts: int64 (features + 1,), rows: int32, values: float32: the design matrix by feature.
-    groups: int32 (features,). weights: float32 (features,), replaced. totals: float32 (rows,), the sum of weight times
-    value of each row, kept up to date. moved: float32 (rows,), receives the change of totals. sums: as `gather_errors`
-    leaves them; spent. means, precisions: float32 (groups,), the priors. normals: float32 (features,), standard draws.
+    groups: int32 (features,). left_out: int64, for the design's entries of features `left_out_begin` to `left_out_end`
+    the one rating of the entry's row to which the feature does not apply (an implicit set without the rating itself).
+    others: int32, errors: float32, the ratings by row; present: float32 (other rows,), the other side's values.
+    weights: float32 (features,), replaced. totals: float32 (rows,), the sum of weight times value of each row, kept up
+    to date. moved: float32 (rows,), receives the change of totals. sums: as `gather_errors` leaves them; spent.
+    means, precisions: float32 (groups,), the priors. normals: float32 (features,), standard draws.
     """
     moved[:] = np.float32(0.0)
     noise = np.float32(noise_precision)
     for feature in range(len(weights)):
         group = groups[feature]
+        first, last = starts[feature], starts[feature + 1]
+        leaves_out = left_out_begin <= feature < left_out_end
+        skipped = starts[left_out_begin]
         squares, products = np.float32(0.0), np.float32(0.0)
-        for at in range(starts[feature], starts[feature + 1]):
+        for at in range(first, last):
             row, value = rows[at], values[at]
-            squares += value * value * sums[row, 0]
-            products += value * sums[row, 1]
+            square, product = sums[row, 0], sums[row, 1]
+            if leaves_out:
+                place = left_out[at - skipped]
+                other = present[others[place]]
+                square -= other * other
+                product -= other * (errors[place] - moved[row] * other)
+            squares += value * value * square
+            products += value * product
         old = weights[feature]
         precision = precisions[group] + noise * squares
         mean = (precisions[group] * means[group] + noise * (products + squares * old)) / precision
-        new = mean + normals[feature] / math.sqrt(precision)
-        weights[feature] = new
+        weights[feature] = mean + normals[feature] / math.sqrt(precision)
         step = weights[feature] - old
-        for at in range(starts[feature], starts[feature + 1]):
+        for at in range(first, last):
             row, change = rows[at], values[at] * step
+            square = sums[row, 0]
+            if leaves_out:
+                place = left_out[at - skipped]
+                other = present[others[place]]
+                square -= other * other
+                errors[place] += change * other
             totals[row] += change
             moved[row] += change
-            sums[row, 1] -= change * sums[row, 0]
+            sums[row, 1] -= change * square
 
 
 @numba.njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
 def settle_errors(
-    begin: int, end: int, indptr: Int64, others: Int32, errors: Float32, moved: Float32, values: Float32
+    begin: int,
+    end: int,
+    indptr: Int64,
+    others: Int32,
+    errors: Float32,
+    moved: Float32,
+    values: Float32,
+    shares: Float32,
+    own: Float32,
 ) -> None:
-    """Take the last dimension's moves out of the errors of rows `begin` to `end`."""
+    """Take the last dimension's moves out of the errors of rows `begin` to `end`; arguments as `gather_errors`."""
     for row in range(begin, end):
         for at in range(indptr[row], indptr[row + 1]):
-            errors[at] -= moved[row] * values[others[at]]
+            other = others[at]
+            errors[at] -= moved[row] * (values[other] - shares[other] * own[row])
 
 
 @numba.njit(nogil=True, cache=True, fastmath=True, error_model="numpy")

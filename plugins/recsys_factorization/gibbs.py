@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from recsys_desktop.api import RunContext
-from recsys_desktop.api.dataset import Float32
+from recsys_desktop.api.dataset import Float32, Int64
 from recsys_desktop.toolkit.parallel import in_blocks
 from recsys_desktop.toolkit.products import SparseRows
 from recsys_factorization.arrays import Float64
@@ -59,63 +59,37 @@ class Design:
             self.precisions[:, place] = precision
             self.means[:, place] = weights.sum(axis=1) / (n + 1) + deviation
 
-    def sample(
-        self,
-        errors: SparseRows,
-        others: Float32,
-        noise_precision: float,
-        generator: np.random.Generator,
-        run: RunContext,
-    ) -> None:
-        """Draw all weights, dimension by dimension.
 
-        errors: rating less prediction, by row of this side; kept up to date. others: float32 (1 + factors, other rows),
-        the totals of the other side, of which row 0 is not read.
-        """
-        indptr, columns, data = errors
-        ones = np.ones(others.shape[1], dtype=np.float32)
-        previous = present = ones
-        for dimension in range(len(self.weights)):
-            previous, present = present, others[dimension] if dimension else ones
-            last, this, first = previous, present, dimension == 0
-            in_blocks(
-                lambda begin, end, last=last, this=this, first=first: gather_errors(  # type: ignore[misc]
-                    begin, end, indptr, columns, data, self.moved, last, this, self.sums, first
-                ),
-                errors.n_rows,
-                _ROWS_PER_BLOCK,
-                run.threads,
-            )
-            sample_weights(
-                self.starts,
-                self.rows,
-                self.values,
-                self.groups,
-                self.weights[dimension],
-                self.totals[dimension],
-                self.moved,
-                self.sums,
-                self.means[dimension],
-                self.precisions[dimension],
-                noise_precision,
-                generator.standard_normal(len(self.groups), dtype=np.float32),
-            )
-        in_blocks(
-            lambda begin, end: settle_errors(begin, end, indptr, columns, data, self.moved, present),
-            errors.n_rows,
-            _ROWS_PER_BLOCK,
-            run.threads,
-        )
+class LeftOut(NamedTuple):
+    """The features of one side that do not apply to every rating of their rows.
+
+    features: their slice. ratings: int64, for each of their entries in the design the rating left out, a place among
+    the ratings by row of this side.
+    """
+
+    features: slice
+    ratings: Int64
 
 
 class GibbsSampler:
     """Draws of level, weights, priors and noise of a bipartite factorisation machine, one sweep at a time.
 
+    The set of users who have rated an item leaves out the user whose rating is in question: with it, a person's
+    contribution to the sets would learn their own ratings, which it cannot tell of an item that they have yet to rate.
+
     users, items: the present draw of both sides. level, noise_precision: floats.
     """
 
-    def __init__(self, ratings: SparseRows, users: Design, items: Design, generator: np.random.Generator) -> None:
-        """ratings: by user, less their mean and in units of their spread."""
+    def __init__(
+        self,
+        ratings: SparseRows,
+        users: Design,
+        items: Design,
+        generator: np.random.Generator,
+        user_sets: slice | None = None,
+    ) -> None:
+        """ratings: by user, less their mean and in units of their spread. user_sets: the features of `items` that are
+        the sets of users, one for each user with ratings, in their order; each counts 1 / sqrt(size of the set)."""
         self.users, self.items = users, items
         self.level = 0.0
         self.noise_precision = 1.0
@@ -124,9 +98,20 @@ class GibbsSampler:
         owners = np.repeat(np.arange(ratings.n_rows), np.diff(ratings.indptr))
         self._to_items = np.argsort(ratings.indices, kind="stable")
         counts = np.bincount(ratings.indices, minlength=n_items)
-        errors = ratings.data - users.totals[0, owners] - items.totals[0, ratings.indices]
-        for user, item in zip(users.totals[1:], items.totals[1:], strict=True):
-            errors -= user[owners] * item[ratings.indices]
+        nothing = slice(0, 0)
+        self._left_out = LeftOut(nothing, np.empty(0, dtype=np.int64))
+        self._shares = np.zeros(n_items, dtype=np.float32)
+        self._raters = np.diff(ratings.indptr) > 0
+        if user_sets is not None:
+            places = np.empty(len(self._to_items), dtype=np.int64)
+            places[self._to_items] = np.arange(len(places))
+            self._left_out = LeftOut(user_sets, places)
+            self._shares[counts > 0] = 1 / np.sqrt(counts[counts > 0])
+        own = self._own_parts()
+        shares = self._shares[ratings.indices]
+        errors = ratings.data - users.totals[0, owners] - items.totals[0, ratings.indices] + shares * own[0, owners]
+        for user, item, part in zip(users.totals[1:], items.totals[1:], own[1:], strict=True):
+            errors -= user[owners] * (item[ratings.indices] - shares * part[owners])
         self._by_user = SparseRows(ratings.indptr, ratings.indices, errors)
         self._by_item = SparseRows(
             np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
@@ -147,11 +132,90 @@ class GibbsSampler:
         level = mean + float(generator.standard_normal()) / np.sqrt(precision)
         errors -= np.float32(level - self.level)
         self.level = float(level)
-        self.users.sample(self._by_user, self.items.totals, self.noise_precision, generator, run)
+        nothing = LeftOut(slice(0, 0), np.empty(0, dtype=np.int64))
+        self._sample(self.users, self._by_user, self.items.totals, self._shares, self._own_parts(), nothing, run)
         np.take(errors, self._to_items, out=self._by_item.data)
-        self.items.sample(self._by_item, self.users.totals, self.noise_precision, generator, run)
+        no_shares = np.zeros(self.users.totals.shape[1], dtype=np.float32)
+        no_parts = np.zeros_like(self.items.totals)
+        self._sample(self.items, self._by_item, self.users.totals, no_shares, no_parts, self._left_out, run)
         errors[self._to_items] = self._by_item.data
         return float(np.sqrt(np.square(errors, dtype=np.float64).mean()))
+
+    def user_set_parts(self) -> Float32:
+        """What the sets of users add to the totals of items: float32 (n_items, 1 + factors)."""
+        own = self._own_parts()
+        sums = np.empty((self.items.totals.shape[1], len(own)), dtype=np.float32)
+        for dimension, part in enumerate(own):
+            values = np.append(part[self._by_item.indices], np.float32(0))
+            sums[:, dimension] = np.add.reduceat(values, self._by_item.indptr[:-1])
+        sums[np.diff(self._by_item.indptr) == 0] = 0
+        return sums * self._shares[:, None]
+
+    def _own_parts(self) -> Float32:
+        """What users add to the totals of items they have rated, before the share: float32 (1 + factors, n_users)."""
+        own = np.zeros_like(self.users.totals)
+        if len(self._left_out.ratings):
+            own[:, self._raters] = self.items.weights[:, self._left_out.features]
+        return own
+
+    def _sample(
+        self,
+        side: Design,
+        ratings: SparseRows,
+        others: Float32,
+        shares: Float32,
+        own: Float32,
+        left_out: LeftOut,
+        run: RunContext,
+    ) -> None:
+        """Draw all weights of one side, dimension by dimension.
+
+        ratings: the errors, by row of this side; kept up to date. others: float32 (1 + factors, other rows), the totals
+        of the other side; in the linear dimension they count 1. shares: float32 (other rows,), own: float32
+        (1 + factors, rows): see `gather_errors`.
+        """
+        indptr, columns, errors = ratings
+        rows = ratings.n_rows
+        ones, zeros = np.ones(others.shape[1], dtype=np.float32), np.zeros(rows, dtype=np.float32)
+        values, parts = [ones, *others[1:]], [zeros, *own[1:]]
+        side.moved[:] = 0
+        for dimension in range(len(side.weights)):
+            before = max(dimension - 1, 0)
+            steps = (values[before], values[dimension], shares, parts[before], parts[dimension], side.sums)
+            in_blocks(
+                lambda begin, end, steps=steps: gather_errors(begin, end, indptr, columns, errors, side.moved, *steps),  # type: ignore[misc]
+                rows,
+                _ROWS_PER_BLOCK,
+                run.threads,
+            )
+            sample_weights(
+                side.starts,
+                side.rows,
+                side.values,
+                side.groups,
+                left_out.ratings,
+                left_out.features.start,
+                left_out.features.stop,
+                columns,
+                values[dimension],
+                errors,
+                side.weights[dimension],
+                side.totals[dimension],
+                side.moved,
+                side.sums,
+                side.means[dimension],
+                side.precisions[dimension],
+                self.noise_precision,
+                self._generator.standard_normal(len(side.groups), dtype=np.float32),
+            )
+        in_blocks(
+            lambda begin, end: settle_errors(
+                begin, end, indptr, columns, errors, side.moved, values[-1], shares, parts[-1]
+            ),
+            rows,
+            _ROWS_PER_BLOCK,
+            run.threads,
+        )
 
 
 def aligned(factors: npt.NDArray[Any], reference: npt.NDArray[Any], weights: npt.NDArray[Any]) -> Float64:

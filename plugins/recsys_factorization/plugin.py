@@ -264,7 +264,7 @@ class BayesianFMParams(Params):
         tune=TuningRange(4, 16),
     )
     sweeps: int = param(
-        300,
+        200,
         help="How often everything is drawn anew; the first fifth is thrown away. More is steadier and slower.",
         ge=2,
         le=10_000,
