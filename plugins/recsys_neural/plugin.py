@@ -141,7 +141,136 @@ NEURAL_CF = AlgorithmSpec(
 )
 
 
+class AutoencoderParams(Params):
+    """Parameters of the autoencoder, and what the three autoencoders share."""
+
+    hidden: int = param(
+        200,
+        help="Width of the hidden layer; a wider one remembers finer tastes and trains slower.",
+        ge=1,
+        le=8192,
+        tune=TuningRange(50, 600, log=True),
+    )
+    learning_rate: float = param(
+        0.003,
+        help="First step size of Adam, which falls to a fiftieth by the last epoch; lower it where the loss jumps.",
+        gt=0,
+        le=1,
+        tune=TuningRange(0.0003, 0.01, log=True),
+    )
+    weight_decay: float = param(
+        0.0,
+        help="Pull of every weight towards 0 in each step; raise it in small steps (1e-5) against overfitting.",
+        ge=0,
+        le=1,
+        advanced=True,
+    )
+    batch_size: int = param(
+        500,
+        help="Most people in one step; larger batches are faster and steadier. Few people take smaller ones.",
+        ge=1,
+        le=100_000,
+        unit="people",
+        advanced=True,
+    )
+    epochs: int = param(
+        50,
+        help="The most passes over the data; early stopping ends training before, where there is validation data.",
+        ge=1,
+        le=10_000,
+        unit="epochs",
+    )
+    patience: int = param(
+        10,
+        help="Validations without a better figure after which training ends; raise it where learning starts late.",
+        ge=1,
+        le=1000,
+        advanced=True,
+    )
+    min_rating: float | None = param(
+        None, help="Leave out interactions rated lower than this; empty counts every interaction alike.", advanced=True
+    )
+
+
+class DenoisingAutoencoderParams(AutoencoderParams):
+    """Parameters of the denoising autoencoder."""
+
+    noise: float = param(
+        0.5,
+        help="Share of each history that is left out at random in training; raise it against overfitting.",
+        ge=0,
+        lt=1,
+        tune=TuningRange(0.2, 0.8),
+    )
+
+
+class MultVaeParams(DenoisingAutoencoderParams):
+    """Parameters of Mult-VAE."""
+
+    factors: int = param(
+        200,
+        help="Length of the code between encoder and decoder; a longer one tells finer tastes apart.",
+        ge=1,
+        le=4096,
+        tune=TuningRange(32, 400, log=True),
+    )
+    divergence: float = param(
+        1.0,
+        help="How strongly codes are held near a standard normal distribution; raise it against overfitting.",
+        ge=0,
+        le=10,
+        tune=TuningRange(0.2, 2.0),
+    )
+    annealing: float = param(
+        1.0,
+        help="Share of all steps over which that strength rises from 0.",
+        ge=0,
+        le=1,
+        advanced=True,
+    )
+
+
+_FROM_HISTORIES = Capabilities(
+    serves=Serves.HISTORY, trains_in_epochs=True, similar_items=True, item_embeddings=True, randomised=True
+)
+
+MULT_VAE = AlgorithmSpec(
+    id="mult-vae",
+    name="Mult-VAE",
+    family=Family.NEURAL,
+    summary="Draws a person's taste as a cloud of possibilities and restores their history from it; serves newcomers.",
+    implementation="recsys_neural.autoencoders:MultVae",
+    params=MultVaeParams,
+    capabilities=_FROM_HISTORIES,
+    paper="Liang et al., Variational Autoencoders for Collaborative Filtering, WWW 2018, "
+    "https://arxiv.org/abs/1802.05814",
+)
+
+DENOISING_AUTOENCODER = AlgorithmSpec(
+    id="denoising-autoencoder",
+    name="Denoising autoencoder",
+    family=Family.NEURAL,
+    summary="Learns to restore histories of which a part was hidden; serves newcomers.",
+    implementation="recsys_neural.autoencoders:DenoisingAutoencoder",
+    params=DenoisingAutoencoderParams,
+    capabilities=_FROM_HISTORIES,
+    paper="Liang et al., Variational Autoencoders for Collaborative Filtering, WWW 2018, section 2.2, "
+    "https://arxiv.org/abs/1802.05814",
+)
+
+AUTOENCODER = AlgorithmSpec(
+    id="autoencoder",
+    name="Autoencoder",
+    family=Family.NEURAL,
+    summary="Squeezes histories through a narrow layer; the plain form, to compare the denoising ones with.",
+    implementation="recsys_neural.autoencoders:Autoencoder",
+    params=AutoencoderParams,
+    capabilities=_FROM_HISTORIES,
+    paper="Sedhain et al., AutoRec: Autoencoders Meet Collaborative Filtering, WWW 2015",
+)
+
+
 @hookimpl
 def recsys_desktop_algorithms() -> Sequence[AlgorithmSpec]:
     """The algorithms of this package."""
-    return (NEURAL_CF,)
+    return (NEURAL_CF, MULT_VAE, DENOISING_AUTOENCODER, AUTOENCODER)

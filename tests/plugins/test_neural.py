@@ -1,18 +1,20 @@
-"""NeuralCF: the promises of the contract, its training, and what its scores are."""
+"""Neural recommenders: the promises of the contract, their training, and what their scores are."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 
 from recsys_desktop.api import DataShape, InvalidParameter, Query, RunContext, Source
 from recsys_desktop.api.testing import AlgorithmConformance, KitRun, made_data
 from recsys_desktop.toolkit.torch_training import seeded
+from recsys_neural.autoencoders import DenoisingAutoencoder, MultVae
 from recsys_neural.neural_cf import NeuralCf, _Network
-from recsys_neural.plugin import NEURAL_CF
+from recsys_neural.plugin import AUTOENCODER, DENOISING_AUTOENCODER, MULT_VAE, NEURAL_CF
 
 SMALL = (DataShape(2000, 800, 100_000), DataShape(8000, 1600, 400_000))
 
@@ -27,6 +29,24 @@ class TestNeuMf(AlgorithmConformance):
     spec = NEURAL_CF
     params = {"method": "neumf"}
     forecast_params = {"method": "neumf", "epochs": 1}
+    forecast_shapes = SMALL
+
+
+class TestMultVae(AlgorithmConformance):
+    spec = MULT_VAE
+    forecast_params = {"epochs": 1}
+    forecast_shapes = SMALL
+
+
+class TestDenoisingAutoencoder(AlgorithmConformance):
+    spec = DENOISING_AUTOENCODER
+    forecast_params = {"epochs": 1}
+    forecast_shapes = SMALL
+
+
+class TestAutoencoder(AlgorithmConformance):
+    spec = AUTOENCODER
+    forecast_params = {"epochs": 1}
     forecast_shapes = SMALL
 
 
@@ -95,3 +115,35 @@ def test_the_explanation_names_popularity_and_the_history() -> None:
         personal = explanation.score - next(p.value for p in explanation.contributions if p.kind is Source.BIAS)
         named = sum(part.value for part in explanation.contributions if part.kind is Source.HISTORY)
         assert abs(personal - named) < abs(personal) + 1e-6
+
+
+def naive_multinomial(model: MultVae, history: list[int]) -> npt.NDArray[Any]:
+    """Logits of one history by the equations, item by item."""
+    weights = model.weights_
+    places = {int(code): place for place, code in enumerate(model.items_)}
+    rows = weights["into_hidden"][[places[code] for code in history]]
+    hidden = np.tanh(rows.sum(axis=0) / np.sqrt(len(history)) + weights["hidden_bias"])
+    mean = hidden @ weights["into_mean"] + weights["mean_bias"]
+    return mean @ weights["from_code"] + weights["item_bias"]
+
+
+def test_the_scores_of_mult_vae_are_the_logits_of_its_mean_code() -> None:
+    train = made_data.communities().train
+    model = MultVae(MULT_VAE.params.parse({"epochs": 3, "hidden": 7, "factors": 5})).fit(
+        train, RunContext(device="cpu")
+    )
+    scores = model.score(Query.of_history([3, 8, 5]))[0]
+    np.testing.assert_allclose(scores[model.items_], naive_multinomial(model, [3, 8, 5]), rtol=1e-4, atol=1e-5)
+
+
+def test_the_weight_of_the_divergence_rises_to_its_full_strength() -> None:
+    model = MultVae(MULT_VAE.params.parse({"divergence": 0.4, "annealing": 0.5}))
+    weights = [model._divergence_weight(step, 100) for step in (1, 25, 50, 100)]
+    assert weights == pytest.approx([0.008, 0.2, 0.4, 0.4])
+
+
+def test_reconstruction_is_logged_and_improves() -> None:
+    run = KitRun(epochs=12)
+    DenoisingAutoencoder().fit(made_data.communities().train, run)
+    figures = [values["reconstruction"] for _, values in run.logged]
+    assert figures[-1] < figures[0] - 0.1
