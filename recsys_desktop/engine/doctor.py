@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from recsys_desktop import __version__
+from recsys_desktop.api.errors import InvalidParameter
+from recsys_desktop.data.texts import counted
 from recsys_desktop.engine.memory import free_memory, readable_bytes
 from recsys_desktop.engine.plugins import Registry
 from recsys_desktop.engine.results import Check
@@ -39,15 +41,20 @@ LIBRARIES = (
 
 def doctor(session: Session) -> list[Check]:
     """As `Engine.doctor`. Imports nothing heavy: installed versions are read from their metadata."""
-    return [*_environment(session.threads), *_plugins(session.registry), *_workspace(session.workspace)]
+    return [
+        *_environment(session.threads),
+        *_plugins(session.registry),
+        *_workspace(session.workspace, session.registry),
+    ]
 
 
 def examine(path: Path | str | None, safe_mode: bool = False, threads: int | None = None) -> list[Check]:
     """As `doctor`, for a workspace that is not open, may not exist, or cannot be opened."""
-    checks = [*_environment(capped_threads(threads)), *_plugins(plugins_of(path, safe_mode))]
+    registry = plugins_of(path, safe_mode)
+    checks = [*_environment(capped_threads(threads)), *_plugins(registry)]
     try:
         with Workspace.open(workspace_folder(path), "read") as workspace:
-            checks.extend(_workspace(workspace))
+            checks.extend(_workspace(workspace, registry))
     except WorkspaceNotFound:
         checks.append(Check("Workspace", "ok", f"none yet in {workspace_folder(path)}; the first import makes it"))
     except WorkspaceError as error:
@@ -123,13 +130,14 @@ def _plugins(registry: Registry) -> Iterator[Check]:
             )
 
 
-def _workspace(workspace: Workspace) -> Iterator[Check]:
+def _workspace(workspace: Workspace, registry: Registry) -> Iterator[Check]:
     health = workspace.check()
     yield Check("Workspace", "ok", f"{health.path}, open to {workspace.mode}")
     yield Check(
         "Contents",
         "ok",
-        f"{health.n_datasets} data sets, {health.n_models} models, {health.n_evaluations} comparisons, "
+        f"{counted(health.n_datasets, 'data set')}, {counted(health.n_models, 'model')}, "
+        f"{counted(health.n_evaluations, 'comparison')}, "
         f"{readable_bytes(health.size_bytes)}",
     )
     room = health.free_bytes >= LITTLE_DISK
@@ -141,5 +149,30 @@ def _workspace(workspace: Workspace) -> Iterator[Check]:
     )
     for problem in health.problems:
         yield Check("Workspace problem", "error", problem, "train or import it again, or delete it")
+    yield from _models(workspace, registry)
     for run in workspace.recovery.died_runs:
         yield Check("Interrupted run", "warning", f"{run.kind} of {run.started:%Y-%m-%d %H:%M} ended with its process")
+
+
+def _models(workspace: Workspace, registry: Registry) -> Iterator[Check]:
+    """The models that cannot be used with the algorithms that are there now."""
+    for record in workspace.models():
+        spec = registry.algorithms.get(record.algorithm)
+        if spec is None:
+            yield Check(
+                f"Model {record.label}",
+                "error",
+                f"there is no algorithm '{record.algorithm}', by which it was trained",
+                "install or switch on the plugin that brought it (safe mode leaves out all but the shipped), "
+                "or delete the model",
+            )
+            continue
+        try:
+            spec.params.parse(record.params)
+        except InvalidParameter as error:
+            yield Check(
+                f"Model {record.label}",
+                "error",
+                f"its parameters are not valid for '{record.algorithm}' any more: {error}",
+                "install the version of the plugin that trained it, or train it again",
+            )

@@ -282,7 +282,7 @@ def _judge(
     except RecSysError as error:
         reason = str(error)
     except Exception as error:
-        reason = f"'{spec.id}' failed: {type(error).__name__}: {error}"
+        reason = f"'{spec.id}' failed while it was judged: {type(error).__name__}: {error}"
         logger.warning("'%s' failed while it was judged", spec.id, exc_info=True)
     run.check()
     return Judged(_empty_row(candidate, "failed", reason), Lists())

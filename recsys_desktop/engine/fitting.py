@@ -141,7 +141,7 @@ class FitContext(RunPart):
     def validate(
         self, model: Recommender, held_out: Dataset | None = None, history: Dataset | None = None
     ) -> Validation | None:
-        """RMSE where the model predicts ratings and the data has some, else NDCG@10; at most `VALIDATION_USERS` users."""
+        """RMSE where the model predicts ratings and the data has some, else NDCG@10; for up to `VALIDATION_USERS`."""
         held_out = self._held_out if held_out is None else held_out
         history = self._history if history is None else history
         if held_out is None or history is None:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys_desktop import __version__
+from recsys_desktop.data.texts import counted
 from recsys_desktop.engine.errors import EngineError
 from recsys_desktop.engine.evaluating import Bench, Judged, conclusion
 from recsys_desktop.engine.requests import EvaluateRequest
@@ -142,20 +143,22 @@ def _placed(comparison: Comparison, folder: Path | None, evaluation_id: str | No
 
 def _notices(rows: Sequence[ComparisonRow], bench: Bench) -> list[str]:
     found = []
+    ratings = counted(len(bench.test), "test rating")
+    people = counted(len(bench.users), "person", "people")
     if already := len(bench.test) - len(bench.findable):
         found.append(
-            f"{already:,} of {len(bench.test):,} test interactions are in training or validation too: no list can hold "
-            "them, and ranking metrics do not count them as relevant"
+            f"{already:,} of {counted(len(bench.test), 'test interaction')} {'is' if already == 1 else 'are'} in "
+            "training or validation too: no list can hold what is known, and ranking metrics do not count it as relevant"
         )
     for row in rows:
         if row.state != "done":
             found.append(f"{row.name} {row.state}: {row.reason}")
         if row.fallback_users:
-            found.append(f"{row.name}: popularity answers for {row.fallback_users:,} of {len(bench.users):,} people")
+            found.append(f"{row.name}: popularity answers for {row.fallback_users:,} of {people}")
         if row.fallback_predictions:
-            found.append(f"{row.name}: means predict {row.fallback_predictions:,} of {len(bench.test):,} test ratings")
+            found.append(f"{row.name}: means predict {row.fallback_predictions:,} of {ratings}")
         if row.tied_lists:
-            found.append(f"{row.name}: ties in {row.tied_lists:,} lists were broken by item order")
+            found.append(f"{row.name}: ties in {counted(row.tied_lists, 'list')} were broken by item order")
     return found
 
 
