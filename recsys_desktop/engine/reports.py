@@ -148,7 +148,7 @@ def _notices(rows: Sequence[ComparisonRow], bench: Bench) -> list[str]:
     if already := len(bench.test) - len(bench.findable):
         found.append(
             f"{already:,} of {counted(len(bench.test), 'test interaction')} {'is' if already == 1 else 'are'} in "
-            "training or validation too: no list can hold what is known, and ranking metrics do not count it as relevant"
+            "training or validation too: no list can hold them, and ranking metrics do not count them as relevant"
         )
     for row in rows:
         if row.state != "done":
