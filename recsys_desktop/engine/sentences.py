@@ -26,8 +26,8 @@ WORDINGS = {
     "because-people": "People whose choices are like yours chose it: {labels}{share}.",
     "because-raters": "People who rate alike with you gave it more than usual: {labels}{share}.",
     "because-factors": "It fits the taste that {algorithm} found in your choices: {labels}{share}.",
-    "because-models": "{labels} place it high for you{share}.",
-    "because-model": "{labels} places it high for you{share}.",
+    "because-models": "{labels} place it high for you.",
+    "because-model": "{labels} places it high for you.",
     "because-general": "It does well with everybody: {labels}{share}.",
     "because-learnt": "{algorithm} places it here from your choices taken together.",
     "more-speaks-against-it": "Your choices speak more against it than for it, {items} most.",
@@ -203,7 +203,7 @@ def _personal(kind: str, named: Sequence[ExplanationPart], share: float | None, 
         return phrase("because-factors", algorithm=telling.algorithm, labels=labels, share=share)
     if not telling.blends:
         return phrase("because-learnt", algorithm=telling.algorithm)
-    return phrase("because-models" if len(labels) > 1 else "because-model", labels=labels, share=share)
+    return phrase("because-models" if len(labels) > 1 else "because-model", labels=labels)
 
 
 def _items(named: Sequence[ExplanationPart], rated: bool) -> list[dict[str, Any]]:

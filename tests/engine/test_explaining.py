@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from recsys_desktop.engine import Engine, ExplainRequest, RecommendRequest, TrainRequest, UnknownName
@@ -241,3 +242,21 @@ def test_every_recommendation_has_a_sentence_chips_and_who_served_it(trained: En
     assert any("Group0: " in chip for chip in answer.items[0].chips)
     group = [entry for entry in trained.history("toy", "00") if int(entry.item) % 3 == 0]
     assert any(chip == f"Group0: {len(group)} of your 8" for chip in answer.items[0].chips)
+
+
+def test_the_list_of_a_model_that_ignores_the_history_says_so(trained: Engine) -> None:
+    for item in trained.recommend(RecommendRequest("toy-popular", "00")).items:
+        assert item.sentence.key == "same-for-everybody"
+
+
+def test_a_model_without_any_score_is_not_said_to_miss_the_items(
+    trained: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = trained._session.served("toy-together")
+    monkeypatch.setattr(
+        served.model, "_score", lambda query, items: np.full((len(query), served.dataset.n_items), np.nan, np.float32)
+    )
+    query = served.ask("00", None).query
+    assert served.rank(query, 3).reasons == ("Toy together gives no score to any item for this history",)
+    monkeypatch.setattr(served.model, "known_items_", np.zeros(served.dataset.n_items, dtype=np.bool_))
+    assert served.rank(query, 3).reasons == ("Toy together knows none of the items in the history",)
