@@ -9,24 +9,24 @@ import typer
 
 from recsys_desktop.cli.output import Output
 from recsys_desktop.cli.settings import Settings, everywhere
-from recsys_desktop.cli.text import NOTHING, figure, percent
+from recsys_desktop.cli.text import NOTHING, counted, figure, percent
 from recsys_desktop.cli.values import filters
 from recsys_desktop.cli.work import opened, running
 from recsys_desktop.engine import (
+    Engine,
     ExplainRequest,
     ExplanationView,
     HistoryEntry,
     Misuse,
     RecommendationList,
     RecommendRequest,
-    read_history,
 )
 
 ModelArgument = Annotated[str, typer.Argument(help="A name (its active version), NAME@VERSION, or an id.")]
 UserOption = Annotated[str | None, typer.Option("--user", "-u", help="A user id, as in the file.")]
 HistoryOption = Annotated[
     Path | None,
-    typer.Option("--history", help="CSV file item[,rating][,timestamp] of a person not in the data.", exists=True),
+    typer.Option("--history", help="File of a person not in the data: items, perhaps ratings and times.", exists=True),
 ]
 FilterOption = Annotated[
     list[str] | None,
@@ -37,8 +37,13 @@ InterestOption = Annotated[
 ]
 
 
-def _history(path: Path | None) -> list[HistoryEntry] | None:
-    return None if path is None else read_history(path)
+def _history(engine: Engine, model: str, path: Path | None) -> list[HistoryEntry] | None:
+    return None if path is None else engine.read_history(model, path)
+
+
+def _one_of(user: str | None, history: Path | None) -> None:
+    if user is not None and history is not None:
+        raise Misuse("--user and --history do not go together: a history is that of somebody who is not in the data")
 
 
 @everywhere
@@ -65,22 +70,25 @@ def recommend(
         with opened(settings, "read") as engine, running(settings) as run:
             written = engine.recommend_all(model, out, n, not include_seen, run)
             output.document("recommend-all", written)
-            output.say(f"{written.n_rows:,} recommendations for {written.n_users:,} people are in {written.path}.")
+            lists = counted(written.n_rows, "recommendation")
+            output.say(f"Wrote {lists} for {counted(written.n_users, 'person', 'people')} to {written.path}.")
             _notices(output, written.notices)
         return
     if out is not None:
         raise Misuse("--out goes with --all-users")
-    request = RecommendRequest(
-        model,
-        user,
-        _history(history),
-        n,
-        not include_seen,
-        filters(filter or ()),
-        tuple(interest or ()),
-        explain=explain,
-    )
+    _one_of(user, history)
+    wanted = filters(filter or ())
     with opened(settings, "read") as engine, running(settings) as run:
+        request = RecommendRequest(
+            model,
+            user,
+            _history(engine, model, history),
+            n,
+            not include_seen,
+            wanted,
+            tuple(interest or ()),
+            explain=explain,
+        )
         answer = engine.recommend(request, run)
     output.document("recommend", answer)
     show_list(output, answer)
@@ -88,7 +96,12 @@ def recommend(
 
 def show_list(output: Output, answer: RecommendationList) -> None:
     """A ranked list for people, with a sentence for each item."""
-    whom = answer.person.user if answer.person.user is not None else f"a history of {answer.person.n_history}"
+    if answer.person.user is not None:
+        whom = answer.person.user
+    elif answer.person.n_history:
+        whom = f"a history of {counted(answer.person.n_history, 'item')}"
+    else:
+        whom = "somebody without a history"
     output.table(
         [("", "right"), "item", "title", ("score", "right"), ("confidence", "right"), "why"],
         [
@@ -113,14 +126,14 @@ def show_list(output: Output, answer: RecommendationList) -> None:
 
 def _notices(output: Output, notices: tuple[str, ...]) -> None:
     for notice in notices:
-        output.say(f"Note: {notice}.")
+        output.say(f"Note: {notice.rstrip('.')}.")
 
 
 @everywhere
 def predict(
     settings: Settings,
     model: ModelArgument,
-    pairs: Annotated[Path, typer.Option("--pairs", help="CSV file user,item[,rating].", exists=True)],
+    pairs: Annotated[Path, typer.Option("--pairs", help="File with users, items and perhaps ratings.", exists=True)],
     out: Annotated[Path, typer.Option("--out", "-o", help="CSV file to write: user,item,rating,prediction.")],
 ) -> None:
     """Predict ratings for the rows of a file."""
@@ -128,7 +141,7 @@ def predict(
     with opened(settings, "read") as engine, running(settings) as run:
         written = engine.predict(model, pairs, out, run)
     output.document("predict", written)
-    output.say(f"{written.n_rows:,} predictions are in {written.path}.")
+    output.say(f"Wrote {counted(written.n_rows, 'prediction')} to {written.path}.")
     if written.rmse is not None:
         output.say(f"Against the ratings in the file: RMSE {figure(written.rmse)}, MAE {figure(written.mae)}.")
     _notices(output, written.notices)
@@ -146,8 +159,11 @@ def explain(
 ) -> None:
     """Explain the score of an item for a person: contributions that add up, a sentence, and a what-if."""
     output = Output(settings.json)
-    request = ExplainRequest(model, item, user, _history(history), filters(filter or ()), tuple(interest or ()))
+    _one_of(user, history)
+    wanted = filters(filter or ())
     with opened(settings, "read") as engine, running(settings) as run:
+        entries = _history(engine, model, history)
+        request = ExplainRequest(model, item, user, entries, wanted, tuple(interest or ()))
         view = engine.explain(request, run)
     output.document("explain", view)
     output.say(f"{view.title} ({view.item}), by {view.served_by}")

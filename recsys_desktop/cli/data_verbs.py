@@ -9,7 +9,7 @@ import typer
 
 from recsys_desktop.cli.output import Output
 from recsys_desktop.cli.settings import Settings, everywhere
-from recsys_desktop.cli.text import figure, size
+from recsys_desktop.cli.text import counted, figure, size
 from recsys_desktop.cli.values import pairs
 from recsys_desktop.cli.work import opened, running
 from recsys_desktop.engine import ImportRequest, InspectRequest, inspect_files, plain, plugins_of
@@ -66,12 +66,12 @@ def inspect(
     output.document("inspect", found)
     for file in found.files:
         about = ", ".join(f"{name} {value}" for name, value in file.layout.items())
-        rows = f"{file.rows:,} rows" if file.rows_exact else f"about {file.rows:,} rows"
+        rows = counted(file.rows, "row") if file.rows_exact else f"about {counted(file.rows, 'row')}"
         output.say(f"{file.path}: {file.kind.value}, {file.reader_name}, {rows} ({about})")
         output.table(
             ["column", "role", "why", "examples"],
             [
-                (column.name, column.role.value, column.reason, ", ".join(column.examples[:4]))
+                (column.name, column.role.value, column.reason, "  ".join(column.examples[:4]))
                 for column in file.columns
             ],
         )
@@ -113,18 +113,38 @@ def import_files(
         problems=problems,
     )
     with opened(settings, "write") as engine, running(settings) as run:
+        before = engine.datasets()
         record = engine.import_data(request, run)
         report = engine.import_report(record.fingerprint)
-    output.document("import", {"data": plain(record), "report": report})
+        notices = _about_names(record, request.name.strip(), before)
+    output.document("import", {"data": plain(record), "report": report, "notices": notices})
     _show_report(output, dict(report))
     output.say(_imported(record))
+    for notice in notices:
+        output.say(f"Note: {notice}.")
 
 
 def _imported(record: DatasetRecord) -> str:
     return (
-        f'"{record.name}": {record.n_interactions:,} interactions of {record.n_users:,} users with '
-        f"{record.n_items:,} items ({record.fingerprint[:12]})"
+        f'"{record.name}": {counted(record.n_interactions, "interaction")} of {counted(record.n_users, "user")} with '
+        f"{counted(record.n_items, 'item')} ({record.fingerprint[:12]})"
     )
+
+
+def _about_names(record: DatasetRecord, wanted: str, before: list[DatasetRecord]) -> list[str]:
+    """What must be said of the name of an imported data set. before: the data sets of the workspace, newest first."""
+    if any(other.fingerprint == record.fingerprint for other in before):
+        meant = next(other for other in before if other.name == record.name)
+        reference = record.name if meant.fingerprint == record.fingerprint else record.fingerprint[:12]
+        kept = "" if record.name == wanted else f', and keep that name: there is no "{wanted}"'
+        if any(other.name == wanted for other in before) and record.name != wanted:
+            kept = f', and keep that name: "{wanted}" is still the other data set'
+        return [f'these data are already here as "{record.name}"{kept}. To use them: --data "{reference}"']
+    earlier = [other for other in before if other.name == wanted]
+    if not earlier:
+        return []
+    listed = ", ".join(other.fingerprint[:12] for other in earlier)
+    return [f'"{wanted}" now means these data; what had the name before is found by its fingerprint, {listed}']
 
 
 @everywhere
@@ -142,7 +162,8 @@ def sample(
         return
     with opened(settings, "write") as engine, running(settings) as run:
         record = engine.import_sample(sample, run)
-    output.document("import", {"data": plain(record), "report": record.extra.get("report", {})})
+    report = record.extra.get("report", {})
+    output.document("import", {"data": plain(record), "report": report, "notices": []})
     output.say(_imported(record))
 
 
@@ -152,6 +173,10 @@ def list_data(settings: Settings) -> None:
     output = Output(settings.json)
     with opened(settings, "read") as engine:
         records = engine.datasets()
+    # The first of a name is the newest, which the name stands for.
+    meant: dict[str, str] = {}
+    for record in records:
+        meant.setdefault(record.name, record.fingerprint)
     output.document("datasets", {"datasets": [plain(record) for record in records]})
     if not records:
         output.say("There is no data yet. Import a file: recsys-desktop data import FILE --name NAME")
@@ -160,7 +185,7 @@ def list_data(settings: Settings) -> None:
         ["name", ("users", "right"), ("items", "right"), ("interactions", "right"), ("size", "right"), "fingerprint"],
         [
             (
-                record.name,
+                record.name if meant[record.name] == record.fingerprint else f"{record.name} (earlier)",
                 f"{record.n_users:,}",
                 f"{record.n_items:,}",
                 f"{record.n_interactions:,}",
@@ -170,6 +195,8 @@ def list_data(settings: Settings) -> None:
             for record in records
         ],
     )
+    if len(meant) < len(records):
+        output.say("A name stands for the newest of its data sets; an earlier one is found by its fingerprint.")
 
 
 @everywhere
@@ -192,20 +219,31 @@ def delete(settings: Settings, data: DataArgument) -> None:
     output = Output(settings.json)
     with opened(settings, "write") as engine:
         record = engine.delete_dataset(data)
-    output.document("delete", {"data": plain(record), "deleted": True})
-    output.say(f'"{record.name}" is deleted.')
+        models = [model.label for model in engine.models() if model.dataset_fingerprint == record.fingerprint]
+    output.document("delete", {"data": plain(record), "deleted": True, "models": models})
+    output.say(f'"{record.name}" ({record.fingerprint[:12]}) is deleted.')
+    if models:
+        output.say(
+            f"Note: trained on it: {', '.join(models)}. Without it they answer only for a history that is given; "
+            "import the data again to ask them for its users."
+        )
 
 
 def _show_report(output: Output, report: dict[str, Any]) -> None:
     if not report:
         return
-    output.say(f"{report['rows_read']:,} rows read, {report['rows_kept']:,} interactions kept.")
+    output.say(f"{counted(report['rows_read'], 'row')} read, {counted(report['rows_kept'], 'interaction')} kept.")
+    for file in report["files"]:
+        roles = ", ".join(f"{column} = {role}" for column, role in file["roles"].items())
+        output.say(f"  {Path(file['path']).name}: {roles or 'no column used'}")
     for note in report["notes"]:
         output.say(f"  {note}")
     for problem in report["problems"]:
         lines = ", ".join(str(place["line"]) for place in problem["examples"] if place["line"])
-        where = f" ({problem['file']}, line {lines}{'…' if problem['count'] > len(problem['examples']) else ''})"
-        output.say(f"  {problem['message']}{where if lines else ''} {problem['advice']}".rstrip())
+        more = "…" if problem["count"] > len(problem["examples"]) else ""
+        where = f" ({problem['file']}, line {lines}{more})" if lines else ""
+        advice = f" {problem['advice']}" if problem["advice"] else ""
+        output.say(f"  {problem['message'].rstrip('.')}{where}.{advice}")
     for check in report["checks"]:
         output.say(f"  {'ok  ' if check['state'] == 'ok' else 'note'}  {check['text']}")
 

@@ -8,7 +8,7 @@ import typer
 
 from recsys_desktop.cli.output import Output
 from recsys_desktop.cli.settings import Settings, everywhere
-from recsys_desktop.cli.text import yes
+from recsys_desktop.cli.text import counted, yes
 from recsys_desktop.engine import Check, examine, plugins_of
 
 if TYPE_CHECKING:
@@ -139,4 +139,4 @@ def doctor(settings: Settings) -> int:
 
 def _verdict(checks: list[Check]) -> str:
     errors = sum(check.state == "error" for check in checks)
-    return "Everything works." if not errors else f"{errors} things are broken."
+    return "Everything works." if not errors else f"{counted(errors, 'thing is', 'things are')} broken."

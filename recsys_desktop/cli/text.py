@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import shlex
+from pathlib import Path
 from typing import Any
 
 from recsys_desktop.engine import readable_bytes
@@ -19,6 +21,17 @@ def yes(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ",".join(map(str, value))
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def counted(count: int, thing: str, things: str | None = None) -> str:
+    """A number with what it counts: "1 user", "2 users", "1,204 people"; things: the plural, where it is not in -s."""
+    return f"{count:,} {thing if count == 1 else things or thing + 's'}"
+
+
+def following(workspace: Path | None, arguments: str) -> str:
+    """The line that names the next command, as it can be typed; in the workspace that was given, if any."""
+    option = "" if workspace is None else f" --workspace {shlex.quote(str(workspace))}"
+    return f"Next: recsys-desktop {arguments}{option}"
 
 
 def figure(value: float | None, digits: int = 4) -> str:

@@ -77,12 +77,15 @@ def _bound(name: str, text: str) -> float | None:
         raise Misuse(f"--filter {name}: '{text}' is not a number") from None
 
 
-def read_config(path: Path | None, known: Collection[str]) -> dict[str, Any]:
+def read_config(path: Path | None, known: Mapping[str, Any]) -> dict[str, Any]:
     """The content of a TOML or JSON file (by its ending), empty where there is none.
+
+    known: the settings there are, each with the type (or types) of its value.
 
     Raises
     ------
-    Misuse: the file cannot be read, is not valid, or names something that is not among `known`.
+    Misuse: the file cannot be read, is not valid, names something that is not among `known`, or a value is of another
+    type; the message names file and setting.
     """
     if path is None:
         return {}
@@ -100,10 +103,24 @@ def read_config(path: Path | None, known: Collection[str]) -> dict[str, Any]:
         raise Misuse(f"--config: {path}: {error}") from error
     if not isinstance(content, dict):
         raise Misuse(f"--config: {path} must hold names with values")
-    for name in content:
+    for name, value in content.items():
         if name not in known:
-            raise UnknownName(f"setting in {path.name}", name, known)
+            raise UnknownName(f"setting in {path.name}", name, known, f"the settings are: {', '.join(known)}")
+        expected = known[name]
+        fits = isinstance(value, expected) and (expected is bool or not isinstance(value, bool))
+        if not fits:
+            raise Misuse(f"--config: {path}: '{name}' is {value!r}; it must be {_KINDS[expected]}")
     return content
+
+
+_KINDS: dict[Any, str] = {
+    str: "text",
+    bool: "true or false",
+    int: "a whole number",
+    dict: "a table of names with values",
+    list: "a list",
+    (str, list): "text or a list of texts",
+}
 
 
 def table(config: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +12,7 @@ from recsys_desktop.cli.answers import show_list
 from recsys_desktop.cli.model_verbs import describe_model
 from recsys_desktop.cli.output import Output
 from recsys_desktop.cli.settings import Settings, everywhere
-from recsys_desktop.cli.text import NOTHING, figure, seconds, size
+from recsys_desktop.cli.text import NOTHING, counted, figure, following, seconds, size
 from recsys_desktop.cli.values import algorithm_params, pairs, read_config, table
 from recsys_desktop.cli.work import opened, running
 from recsys_desktop.engine import (
@@ -28,13 +27,47 @@ from recsys_desktop.workspace import WorkspaceBusy
 
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", metavar="FILE", help="TOML or JSON with the same names; flags win."),
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="TOML or JSON with the names of the flags; parameters are a table, params; flags win.",
+    ),
 ]
 SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="Every random draw comes from it.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Fit even where the forecast says that memory will not do.")]
 
-_TRAIN_SETTINGS = ("data", "params", "seed", "name", "calibrate", "force", "note")
-_EVALUATE_SETTINGS = tuple(field.name for field in dataclasses.fields(EvaluateRequest))
+_TRAIN_SETTINGS: dict[str, Any] = {
+    "data": str,
+    "params": dict,
+    "set": dict,
+    "seed": int,
+    "name": str,
+    "calibrate": bool,
+    "force": bool,
+    "note": str,
+}
+_EVALUATE_SETTINGS: dict[str, Any] = {
+    "algorithms": (str, list),
+    "data": str,
+    "split": str,
+    "split_params": dict,
+    "train": str,
+    "test": str,
+    "valid": str,
+    "items": (str, list),
+    "users": (str, list),
+    "roles": dict,
+    "options": dict,
+    "cleaning": dict,
+    "params": dict,
+    "set": dict,
+    "metrics": list,
+    "seed": int,
+    "k": int,
+    "out": str,
+    "lists": bool,
+    "force": bool,
+}
 
 
 @everywhere
@@ -60,9 +93,9 @@ def train(
     """Fit an algorithm to a data set and save it as the next version of its name."""
     output = Output(settings.json)
     given = read_config(config, _TRAIN_SETTINGS)
-    params = table(given, "params") | pairs(set or (), "--set")
+    params = table(given, "params") | table(given, "set") | pairs(set or (), "--set")
     wanted = _overridden(
-        {name: value for name, value in given.items() if name != "params"},
+        {name: value for name, value in given.items() if name not in ("params", "set")},
         data=data,
         seed=seed,
         name=name,
@@ -76,6 +109,8 @@ def train(
     with opened(settings, "write") as engine, running(settings) as run:
         record = engine.train(request, run)
         folder = engine.workspace.folder_of(record)
+        nobody = engine.dataset_record(request.data).n_users == 0
+        whom = "--history FILE" if nobody else "--user USER"
     output.document("train", {"model": describe_model(record), "folder": folder})
     output.say(f"Saved {record.label} in {folder}")
     output.say(f"Fit {seconds(record.fit_seconds)}, peak memory {size(record.peak_memory_bytes)}.")
@@ -84,8 +119,8 @@ def train(
         output.say(f"On held-out data: {validation['name']} {figure(validation['value'])}.")
     calibration = record.metrics.get("calibration", {})
     if "reason" in calibration:
-        output.say(f"Its scores have no confidence: {calibration['reason']}.")
-    output.say(f'Next: recsys-desktop recommend "{record.name}" --user USER')
+        output.say(f"Its scores have no confidence ({calibration['reason'].rstrip('.')}).")
+    output.say(following(settings.workspace, f'recommend "{record.name}" {whom}'))
 
 
 def _overridden(config: dict[str, Any], **flags: Any) -> dict[str, Any]:
@@ -150,7 +185,9 @@ def evaluate(
         names = [name.strip() for name in names.split(",")]
     if not names:
         raise Misuse("say which algorithms: --algorithms A,B (see: recsys-desktop algorithms)")
-    params = {name: dict(values) for name, values in table(given, "params").items()}
+    tables = table(given, "params") | table(given, "set")
+    params = {name: table(tables, name) for name in tables}
+    wanted.pop("set", None)
     for name, values in algorithm_params(set or (), names).items():
         params[name] = params.get(name, {}) | values
     wanted |= {
@@ -209,11 +246,11 @@ def show_comparison(output: Output, comparison: Comparison) -> None:
             )
             for row in order
         ],
-        title=f"{settings['data']}, split {settings['split']}, {settings['test_users']:,} test users",
+        title=f"{settings['data']}, split {settings['split']}, {counted(settings['test_users'], 'test user')}",
     )
     output.say(("* " if any(row.best for row in comparison.rows) else "") + comparison.conclusion)
     for notice in comparison.notices:
-        output.say(f"Note: {notice}.")
+        output.say(f"Note: {notice.rstrip('.')}.")
     if comparison.folder is not None:
         output.say(f"Saved in {comparison.folder}")
 
@@ -276,4 +313,5 @@ def demo(
     output.say(f"Everything is kept in the workspace {result.workspace}")
     output.say(f"  the comparison   {result.report}")
     output.say(f"  the model        {result.model_folder}  ({result.model})")
-    output.say(f"This took {seconds(result.seconds)}. Next: recsys-desktop (the window), or recsys-desktop --help")
+    output.say(f"This took {seconds(result.seconds)}.")
+    output.say(following(settings.workspace, "--help") + "; without a verb the window opens")

@@ -11,6 +11,7 @@ from recsys_desktop.engine.plugins import PluginInfo, Registry
 from recsys_desktop.engine.requests import (
     EvaluateRequest,
     ExplainRequest,
+    HistoryEntry,
     ImportRequest,
     InspectRequest,
     RecommendRequest,
@@ -289,10 +290,22 @@ class Engine:
         return recommend_all(self._session, reference, Path(out), n, exclude_seen, run or EngineRun())
 
     def predict(self, reference: str, pairs: Path, out: Path, run: EngineRun | None = None) -> WrittenPredictions:
-        """Predict ratings for the user,item[,rating] rows of a CSV file: user,item,rating,prediction."""
+        """Predict ratings for the rows of a file (users, items, perhaps ratings): user,item,rating,prediction.
+
+        Its layout and columns are found as those of a data file; columns named as in the model's data have their roles.
+        """
         from recsys_desktop.engine.recommending import predict
 
         return predict(self._session, reference, Path(pairs), Path(out), run or EngineRun())
+
+    def read_history(self, reference: str, path: Path) -> list[HistoryEntry]:
+        """The history of a person from a file, to ask a model with; read as `predict` reads its file.
+
+        Raises `Misuse`, with line and column, also for a rating outside the scale of the model's data.
+        """
+        from recsys_desktop.engine.recommending import history_from
+
+        return history_from(self._session, reference, Path(path))
 
     def explain(self, request: ExplainRequest, run: EngineRun | None = None) -> ExplanationView:
         """Why an item has its place for a person: contributions, sentence, and what would have to be different."""

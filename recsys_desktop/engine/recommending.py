@@ -13,13 +13,15 @@ import numpy as np
 
 from recsys_desktop.api.errors import CannotServe
 from recsys_desktop.api.explanation import Explanation
+from recsys_desktop.api.extensions import ReaderSpec
 from recsys_desktop.api.query import Query
+from recsys_desktop.api.roles import Role
 from recsys_desktop.engine.catalogue import allowed_items, attributes, item_code, title
 from recsys_desktop.engine.errors import Misuse
 from recsys_desktop.engine.explaining import explanations, fallback_view, own_view, predicted_ratings
 from recsys_desktop.engine.fallback import POPULARITY, RatingSource
 from recsys_desktop.engine.plain import plain
-from recsys_desktop.engine.requests import RecommendRequest
+from recsys_desktop.engine.requests import HistoryEntry, RecommendRequest
 from recsys_desktop.engine.results import (
     ExplanationView,
     Recommendation,
@@ -32,7 +34,7 @@ from recsys_desktop.engine.runs import EngineRun
 from recsys_desktop.engine.sentences import chips
 from recsys_desktop.engine.serving import Asked, Ranking, ServedModel
 from recsys_desktop.engine.session import Session
-from recsys_desktop.engine.tables import number, read_pairs
+from recsys_desktop.engine.tables import number, read_history, read_pairs
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +68,8 @@ def _answer(served: ServedModel, request: RecommendRequest, run: EngineRun) -> R
     if reason and (ranking.items[0] >= 0).any():
         filled = int(((ranking.items[0] >= 0) & ~ranking.own[0]).sum())
         if filled:
-            notices.append(f"{filled} of the items come from popularity: {reason}")
+            come = "item comes" if filled == 1 else "items come"
+            notices.append(f"{filled} {come} from popularity: {reason}")
     if not served.ranks:
         notices.append(
             f"{served.spec.name} predicts ratings; a list in the order of predicted ratings is no better than that"
@@ -164,7 +167,8 @@ def recommend_all(
             from_fallback += int((~ranking.own[:, 0]).sum())
             run.progress(users[-1] / dataset.n_users, f"Lists for {users[-1] + 1:,} of {dataset.n_users:,} people")
     if from_fallback:
-        notices.append(f"popularity answers for {from_fallback:,} people: {served.spec.name} could not")
+        people = "person" if from_fallback == 1 else "people"
+        notices.append(f"popularity answers for {from_fallback:,} {people}: {served.spec.name} could not")
     run.progress(1.0, f"Wrote {out}")
     run.flush()
     return WrittenLists(out, dataset.n_users, rows, from_fallback, tuple(notices))
@@ -186,11 +190,14 @@ class _replaced:  # noqa: N801 - reads as a verb in a `with` statement
     """A file written beside its place and renamed into it at the end; an error leaves what was there before."""
 
     def __init__(self, path: Path) -> None:
+        if path.is_dir() or not path.name:
+            raise Misuse(f"{path} is a folder: name the file to write")
+        if not path.parent.is_dir():
+            raise Misuse(f"there is no folder {path.parent} to write {path.name} to: create it or choose another")
         self._path = path
         self._partial = path.with_name(f".{path.name}.partial")
 
     def __enter__(self) -> Path:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         return self._partial
 
     def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
@@ -198,6 +205,18 @@ class _replaced:  # noqa: N801 - reads as a verb in a `with` statement
             self._partial.replace(self._path)
         else:
             self._partial.unlink(missing_ok=True)
+
+
+def history_from(session: Session, reference: str, path: Path) -> list[HistoryEntry]:
+    """As `Engine.read_history`."""
+    scale = session.served(reference).dataset.rating_scale
+    return read_history(path, *_reading(session, reference), scale)
+
+
+def _reading(session: Session, reference: str) -> tuple[dict[str, Role], list[ReaderSpec]]:
+    """The roles of the columns in the data of a model, and the readers there are."""
+    fingerprint = session.workspace.resolve_model(reference).dataset_fingerprint
+    return session.roles_of(fingerprint), list(session.registry.readers.values())
 
 
 def predict(session: Session, reference: str, pairs: Path, out: Path, run: EngineRun) -> WrittenPredictions:
@@ -209,7 +228,7 @@ def predict(session: Session, reference: str, pairs: Path, out: Path, run: Engin
             f"{served.label} ranks items but predicts no ratings: train an algorithm that does "
             "(see: recsys-desktop algorithms)"
         )
-    users, items, ratings = read_pairs(pairs)
+    users, items, ratings = read_pairs(pairs, *_reading(session, reference))
     user_codes, item_codes = dataset.user_vocabulary.codes(users), dataset.item_vocabulary.codes(items)
     present, people = np.unique(user_codes, return_inverse=True)
     known = present[present >= 0]
@@ -232,7 +251,8 @@ def predict(session: Session, reference: str, pairs: Path, out: Path, run: Engin
     for source in RatingSource:
         count = int((sources == source).sum())
         if count and source is not RatingSource.MODEL:
-            notices.append(f"{count:,} of {len(users):,} predictions are the {source.label}")
+            verb = "is" if count == 1 else "are"
+            notices.append(f"{count:,} of {len(users):,} predictions {verb} the {source.label}")
     with _replaced(out) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("user", "item", "rating", "prediction"))

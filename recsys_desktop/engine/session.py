@@ -9,6 +9,7 @@ from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
+from recsys_desktop.api.roles import Role
 from recsys_desktop.engine.errors import UnknownName
 from recsys_desktop.engine.plugins import DISABLED_SETTING, PluginInfo, Registry
 from recsys_desktop.workspace import (
@@ -127,6 +128,19 @@ class Session:
         from recsys_desktop.data import load_dataset
 
         return load_dataset(self.workspace.folder_of(record))
+
+    def roles_of(self, fingerprint: str | None) -> dict[str, Role]:
+        """Column -> role of the interaction files that a data set was imported from; empty where it is not here."""
+        from recsys_desktop.data import FileKind, parse_role
+
+        record = next((data for data in self.workspace.datasets() if data.fingerprint == fingerprint), None)
+        files = [] if record is None else record.extra.get("report", {}).get("files", [])
+        return {
+            column: parse_role(column, role)
+            for file in files
+            if file["kind"] == FileKind.INTERACTIONS.value
+            for column, role in file["roles"].items()
+        }
 
     def statistics(self, reference: str) -> DatasetStatistics:
         """The statistics of a data set."""

@@ -1,14 +1,19 @@
-"""Small CSV files that requests come with: pairs to predict, and a person's history."""
+"""The files that requests come with: pairs to predict, and a person's history; read as data files are."""
 
 from __future__ import annotations
 
-import csv
 import math
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
+from recsys_desktop.api.dataset import RatingScale
+from recsys_desktop.api.roles import Role
 from recsys_desktop.engine.errors import Misuse
 from recsys_desktop.engine.requests import HistoryEntry
+
+if TYPE_CHECKING:
+    from recsys_desktop.api.extensions import ReaderSpec
 
 
 def number(text: str) -> float:
@@ -19,73 +24,120 @@ def number(text: str) -> float:
         return float("nan")
 
 
-def read_pairs(path: Path) -> tuple[list[str], list[str], list[str]]:
-    """The user, item and (where there is one) rating columns of a CSV file with a header, as text.
+class _Cells(NamedTuple):
+    """The rows of a file. columns: role -> its texts, a decimal point in ratings. names: role -> the column's name."""
+
+    lines: list[int]
+    columns: dict[Role, list[str]]
+    names: dict[Role, str]
+
+
+def read_pairs(
+    path: Path, roles: Mapping[str, Role] | None = None, readers: Sequence[ReaderSpec] | None = None
+) -> tuple[list[str], list[str], list[str]]:
+    """The users, items and (empty where there are none) ratings of the rows of a file, as text.
+
+    Layout and roles are guessed as for data files. roles: column -> role, over the guess. readers: all that may be
+    used, the built-in ones where None.
 
     Raises
     ------
     Misuse: the file cannot be read, or a column is missing; names the line where a row is short.
     """
-    users: list[str] = []
-    items: list[str] = []
-    ratings: list[str] = []
-    for line, row in _rows(path, ("user", "item")):
-        if not row["user"] or not row["item"]:
-            raise Misuse(f"{path}, line {line}: user or item is missing")
-        users.append(row["user"])
-        items.append(row["item"])
-        ratings.append(row.get("rating", ""))
-    return users, items, ratings
+    cells = _read(path, (Role.USER, Role.ITEM), roles or {}, readers)
+    return cells.columns[Role.USER], cells.columns[Role.ITEM], cells.columns[Role.RATING]
 
 
-def read_history(path: Path) -> list[HistoryEntry]:
-    """A person's history from a CSV file with the columns item[,rating][,timestamp].
+def read_history(
+    path: Path,
+    roles: Mapping[str, Role] | None = None,
+    readers: Sequence[ReaderSpec] | None = None,
+    scale: RatingScale | None = None,
+) -> list[HistoryEntry]:
+    """A person's history from a file with items and, where there are, ratings and times.
+
+    roles, readers: as `read_pairs`. scale: that of the data, which ratings must keep to.
 
     Raises
     ------
-    Misuse: as `read_pairs`, or a rating or timestamp is not a number.
+    Misuse: as `read_pairs`; the file holds several people; a rating is no number or outside the scale, or a time
+    cannot be read: names line and column.
     """
+    cells = _read(path, (Role.ITEM,), roles or {}, readers)
+    people = dict.fromkeys(user for user in cells.columns[Role.USER] if user)
+    if len(people) > 1:
+        raise Misuse(f"{path} holds {len(people)} people ({', '.join(list(people)[:3])}, …): a history is that of one")
+    moments = _moments(path, cells)
     entries: list[HistoryEntry] = []
-    for line, row in _rows(path, ("item",)):
-        if not row["item"]:
-            raise Misuse(f"{path}, line {line}: item is missing")
-        rating, moment = row.get("rating", ""), row.get("timestamp", "")
-        for column, text in (("rating", rating), ("timestamp", moment)):
-            if text and not math.isfinite(number(text)):
-                raise Misuse(f"{path}, line {line}, column {column}: '{text}' is not a number")
-        entries.append((row["item"], float(rating) if rating else None, int(float(moment)) if moment else None))
+    for row, line in enumerate(cells.lines):
+        text = cells.columns[Role.RATING][row]
+        if text:
+            where = f"{path}, line {line}, column {cells.names[Role.RATING]}"
+            rating = number(text)
+            if not math.isfinite(rating):
+                raise Misuse(f"{where}: '{text}' is not a number")
+            if scale is not None and not scale.minimum <= rating <= scale.maximum:
+                raise Misuse(
+                    f"{where}: {text} is outside the scale of the data, {scale.minimum:g} to {scale.maximum:g}"
+                )
+        entries.append((cells.columns[Role.ITEM][row], number(text) if text else None, moments[row]))
     return entries
 
 
-_SYNONYMS = {
-    "user": ("user", "user_id", "userid"),
-    "item": ("item", "item_id", "itemid", "movieid", "movie_id"),
-    "rating": ("rating", "score"),
-    "timestamp": ("timestamp", "time"),
-}
+def _moments(path: Path, cells: _Cells) -> list[int | None]:
+    """Seconds since 1970 of each row, None where it has no time."""
+    import pyarrow as pa
+
+    from recsys_desktop.data.timestamps import guess_time_format, seconds
+
+    texts = cells.columns[Role.TIMESTAMP]
+    if not any(texts):
+        return [None] * len(texts)
+    found = guess_time_format(texts)
+    values, missing = seconds(pa.array(texts, pa.string()), found) if found is not None else ([], [True] * len(texts))
+    for line, text, unread in zip(cells.lines, texts, missing, strict=True):
+        if text and unread:
+            raise Misuse(f"{path}, line {line}, column {cells.names[Role.TIMESTAMP]}: '{text}' is not a time")
+    return [int(value) if text else None for value, text in zip(values, texts, strict=True)]
 
 
-def _rows(path: Path, required: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
-    """(line number, column -> stripped text) of each row of a CSV file, under our names for the columns."""
+_USED = (Role.USER, Role.ITEM, Role.RATING, Role.TIMESTAMP)
+
+
+def _read(
+    path: Path, required: tuple[Role, ...], roles: Mapping[str, Role], readers: Sequence[ReaderSpec] | None
+) -> _Cells:
+    """The used columns of a file as text, with the line of each row."""
+    import numpy as np
+
+    from recsys_desktop.api.run import RunContext
+    from recsys_desktop.data import DataFileError, FileKind, FileSource, ReadOptions
+    from recsys_desktop.data.opening import open_file, text_cells
+
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise Misuse(f"{path} does not exist") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise Misuse(f"{path} cannot be read as UTF-8 text ({error})") from error
-    reader = csv.reader(text.splitlines())
-    header = [name.strip().casefold() for name in next(reader, [])]
-    places = {
-        ours: next((header.index(name) for name in names if name in header), None) for ours, names in _SYNONYMS.items()
-    }
-    missing = [name for name in required if places[name] is None]
-    if missing:
-        found = ", ".join(header) or "nothing"
-        raise Misuse(f"{path}, line 1: no column '{missing[0]}' (found: {found}); needed: {', '.join(required)}")
-    for row in reader:
-        if row:
-            yield (
-                reader.line_num,
-                {ours: row[place].strip() for ours, place in places.items() if place is not None and place < len(row)}
-                | {name: "" for name in required if (place := places[name]) is not None and place >= len(row)},
-            )
+        opened = open_file(FileSource(path, dict(roles), ReadOptions()), readers, FileKind.INTERACTIONS)
+        names = {role: name for role in _USED if (name := opened.column(role)) is not None}
+        missing = [role.value for role in required if role not in names]
+        if missing:
+            there = ", ".join(opened.table.column_names())
+            raise Misuse(f"{path}: no column holds the {missing[0]} (found: {there}); call it '{missing[0]}'")
+        opened.require(*required)
+        lines: list[int] = []
+        columns: dict[Role, list[str]] = {role: [] for role in _USED}
+        for batch in opened.table.batches(list(names.values()), RunContext()):
+            if batch.rejected:
+                short = batch.rejected[0]
+                raise Misuse(f"{path}, {opened.table.line_word} {short.line}: {short.reason}")
+            lines += batch.lines.at(np.arange(batch.rows)).tolist()
+            for role in _USED:
+                texts = text_cells(batch.columns[names[role]])[0] if role in names else [""] * batch.rows
+                columns[role] += [text.strip() for text in texts]
+    except DataFileError as error:
+        raise Misuse(str(error)) from error
+    if opened.table.decimal == ",":
+        columns[Role.RATING] = [text.replace(",", ".") for text in columns[Role.RATING]]
+    for role in required:
+        for line, text in zip(lines, columns[role], strict=True):
+            if not text:
+                raise Misuse(f"{path}, {opened.table.line_word} {line}: {role.value} is missing")
+    return _Cells(lines, columns, names)

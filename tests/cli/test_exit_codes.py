@@ -35,6 +35,8 @@ MISUSES: list[tuple[list[str], str]] = [
     (["recommend", "nothing", "--user", "00"], 'There is no model "nothing"'),
     (["recommend", "toy-together", "--user", "00", "-n", "0"], "-n"),
     (["recommend", "toy-together", "--all-users"], "--out"),
+    (["recommend", "toy-together", "--user", "00", "--history", __file__], "do not go together"),
+    (["explain", "toy-together", "--item", "000", "--user", "00", "--history", __file__], "do not go together"),
     (["recommend", "toy-together", "--user", "00", "--filter", "level=easy"], "item column 'level'"),
     (["recommend", "toy-together", "--user", "00", "--filter", "year=old..new"], "'old' is not a number"),
     (["explain", "toy-together", "--user", "00", "--item", "nothing"], "item 'nothing'"),
@@ -42,6 +44,40 @@ MISUSES: list[tuple[list[str], str]] = [
     (["data", "import", "/nowhere.csv", "--name", "x"], "/nowhere.csv"),
     (["algorithms", "toy-x"], "algorithm 'toy-x'"),
 ]
+
+
+@pytest.mark.parametrize(
+    ("verb", "content", "message"),
+    [
+        (["train", "toy-together"], '{"seed": 1.5}', "config.json: 'seed' is 1.5; it must be a whole number"),
+        (["train", "toy-together"], '{"seed": true}', "'seed' is True; it must be a whole number"),
+        (["train", "toy-together"], '{"sead": 1}', "there is no setting in config.json 'sead'; did you mean 'seed'"),
+        (["evaluate"], '{"algorithms": 3}', "'algorithms' is 3; it must be text or a list of texts"),
+        (["evaluate", "-a", "toy-mean"], '{"set": {"toy-mean": 3}}', "'toy-mean' must hold names with values"),
+    ],
+)
+def test_a_config_file_that_is_wrong_is_misuse_and_named(
+    shared_workspace: Path,
+    tmp_path: Path,
+    verb: list[str],
+    content: str,
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(content)
+    arguments = [*verb, "--data", "toy", "--config", str(config), "--workspace", str(shared_workspace)]
+    assert run_command(arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("out", "message"), [("", "is a folder"), ("nowhere/lists.csv", "there is no folder")])
+def test_a_file_is_written_only_where_it_can_be(
+    shared_workspace: Path, tmp_path: Path, out: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["recommend", "toy-together", "--all-users", "--out", str(tmp_path / out)]
+    assert run_command([*arguments, "--workspace", str(shared_workspace)]) == 2
+    assert message in capsys.readouterr().err and list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("arguments", "message"), MISUSES, ids=[" ".join(case[0]) for case in MISUSES])

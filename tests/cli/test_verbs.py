@@ -71,6 +71,28 @@ def test_a_wrong_guess_is_corrected_by_a_role(run: Run, tmp_path: Path) -> None:
     assert wrong.code == 2 and "person" in wrong.err
 
 
+def test_importing_says_what_became_of_columns_and_names(run: Run, files: tuple[Path, Path], tmp_path: Path) -> None:
+    first = run("data", "import", files[0], "--name", "toy")
+    assert "user = user, item = item, rating = rating" in first.out and "Note:" not in first.out
+    again = run("data", "import", files[0], "--name", "other")
+    assert again.code == 0 and 'already here as "toy"' in again.out and 'there is no "other"' in again.out
+    half = tmp_path / "half.csv"
+    half.write_text("".join(files[0].read_text().splitlines(keepends=True)[:200]))
+    notices = run("data", "import", half, "--name", "toy", "--json").document["notices"]
+    fingerprints = [record["fingerprint"] for record in run("data", "list", "--json").document["datasets"]]
+    assert len(notices) == 1 and '"toy" now means' in notices[0] and fingerprints[1][:12] in notices[0]
+    assert "toy (earlier)" in run("data", "list").out
+    shadowed = run("data", "import", files[0], "--name", "toy", "--json").document["notices"]
+    assert f'--data "{fingerprints[1][:12]}"' in shadowed[0]
+
+
+def test_deleting_data_names_the_models_that_came_of_them(run: Run, files: tuple[Path, Path]) -> None:
+    run("data", "import", files[0], "--name", "toy")
+    run("train", "toy-popular", "--data", "toy")
+    deleted = run("data", "delete", "toy", "--json").document
+    assert deleted["deleted"] is True and deleted["models"] == ["toy-popular@1"]
+
+
 def test_algorithms_lists_and_shows_parameters(shared: Run) -> None:
     document = shared("algorithms", "--json").document
     listed = {spec["id"]: spec for spec in document["algorithms"]}

@@ -10,6 +10,7 @@ import pytest
 
 from recsys_desktop.engine import (
     Engine,
+    ImportRequest,
     Misuse,
     RecommendRequest,
     ServingFailed,
@@ -176,6 +177,7 @@ def test_a_rating_predictor_lists_by_predicted_rating_and_says_so(engine: Engine
 
 def test_lists_for_everybody_equal_the_single_ones(trained: Engine, tmp_path: Path) -> None:
     out = tmp_path / "deep" / "lists.csv"
+    out.parent.mkdir()
     written = trained.recommend_all("toy-together", out, 4)
     with out.open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -224,9 +226,10 @@ def test_a_ranker_is_asked_for_no_ratings(trained: Engine, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "no column 'user'"),
-        ("who,item\na,b\n", "no column 'user'"),
-        ("user,item\na\n", "line 2: user or item is missing"),
+        ("", "pairs.csv: the file is empty"),
+        ("user,title of what it is\na,\n", "no column holds the item .found: user, title of what it is"),
+        ("user,item\na,b\na,\n", "line 3: item is missing"),
+        ("user,item\na,b\na,b\na\n", "line 4"),
     ],
 )
 def test_a_pairs_file_that_is_wrong_is_refused_with_its_line(
@@ -243,11 +246,32 @@ def test_a_history_file_is_read_with_its_ids_as_text(tmp_path: Path) -> None:
     path = tmp_path / "history.csv"
     path.write_text("\ufeffItem,rating,timestamp\n007, 4.5 ,100\n8,,\n", encoding="utf-8")
     assert read_history(path) == [("007", 4.5, 100), ("8", None, None)]
+    path.write_text("item,rating,timestamp\n1,4,100\n2,,soon\n3,,200\n" + "3,,200\n" * 20)
+    with pytest.raises(Misuse, match="line 3, column timestamp: 'soon' is not a time"):
+        read_history(path)
+    path.write_text("user,item\na,1\nb,2\n")
+    with pytest.raises(Misuse, match="holds 2 people"):
+        read_history(path)
     path.write_text("item,rating\n1,good\n")
     with pytest.raises(Misuse, match="line 2, column rating: 'good'"):
         read_history(path)
-    with pytest.raises(Misuse, match="does not exist"):
+    with pytest.raises(Misuse, match="there is no such file"):
         read_history(tmp_path / "nothing.csv")
+
+
+def test_files_of_requests_are_read_as_the_data_was(engine: Engine, tmp_path: Path) -> None:
+    data = tmp_path / "own.csv"
+    rows = "".join(f"u{n % 5};i{n % 7};{n % 5 + 1}\n" for n in range(35))
+    data.write_text("wer;was;wie\n" + rows)
+    engine.import_data(ImportRequest([data], "own", roles={"wer": "user", "was": "item", "wie": "rating"}))
+    engine.train(TrainRequest("toy-mean", "own"))
+    assert engine.predict("toy-mean", data, tmp_path / "out.csv").n_rows == 35
+    history = tmp_path / "history.csv"
+    history.write_text("was;wie\ni1;4,5\ni2;2\n")
+    assert engine.read_history("toy-mean", history) == [("i1", 4.5, None), ("i2", 2.0, None)]
+    history.write_text("was;wie\ni1;4\ni2;99\n")
+    with pytest.raises(Misuse, match="line 3, column wie: 99 is outside the scale of the data, 1 to 5"):
+        engine.read_history("toy-mean", history)
 
 
 def test_similar_items_come_from_the_model_or_from_people_in_common(trained: Engine) -> None:
@@ -320,7 +344,7 @@ def test_a_model_outlives_its_data_and_travels(trained: Engine, tmp_path: Path) 
     with Engine.open(tmp_path / "elsewhere", plugins={"toys": toys}) as other:
         record = other.import_model(bundle)
         there = other.recommend(RecommendRequest(record.label, history=history))
-        with pytest.raises(ServingFailed, match="not in this workspace.*import the data again, or give a history"):
+        with pytest.raises(ServingFailed, match=r"not in this workspace.*import the data again, or give a history"):
             other.recommend(RecommendRequest(record.label, "00"))
         with pytest.raises(ServingFailed, match="not in this workspace"):
             other.recommend_all(record.label, tmp_path / "lists.csv")
