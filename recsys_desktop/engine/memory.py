@@ -15,6 +15,7 @@ from recsys_desktop.api.algorithm import AlgorithmSpec
 from recsys_desktop.api.dataset import DataShape
 from recsys_desktop.api.forecast import Forecast
 from recsys_desktop.api.params import Params
+from recsys_desktop.api.resident_memory import give_freed_pages_back, resident_bytes
 from recsys_desktop.engine.errors import DoesNotFit
 from recsys_desktop.engine.plugins import Registry
 from recsys_desktop.engine.results import ForecastAnswer
@@ -133,10 +134,8 @@ class PeakMemory:
         self.bytes = 0
 
     def __enter__(self) -> PeakMemory:
-        import psutil
-
-        self._process = psutil.Process()
-        self._start = self._process.memory_info().rss
+        give_freed_pages_back()
+        self._start = resident_bytes()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._sample, name="peak-memory", daemon=True)
         self._thread.start()
@@ -147,7 +146,7 @@ class PeakMemory:
             self._look()
 
     def _look(self) -> None:
-        self.bytes = max(self.bytes, self._process.memory_info().rss - self._start)
+        self.bytes = max(self.bytes, resident_bytes() - self._start)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -9,7 +9,6 @@ as far as it lets us (glibc); the rest may put a figure off by `ALLOCATOR_NOISE`
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import importlib
 import importlib.util
@@ -32,6 +31,7 @@ from recsys_desktop.api.dataset import DataShape
 from recsys_desktop.api.forecast import Forecast
 from recsys_desktop.api.query import Query
 from recsys_desktop.api.recommender import Recommender
+from recsys_desktop.api.resident_memory import give_freed_pages_back, resident_bytes
 from recsys_desktop.api.testing import made_data
 from recsys_desktop.api.testing.kit_run import KitRun
 
@@ -207,21 +207,6 @@ def _reset_high_water_mark() -> bool:
     return now is not None and peak is not None and peak <= now + 2**20
 
 
-def _resident() -> int:
-    import psutil
-
-    return int(psutil.Process().memory_info().rss)
-
-
-def _give_freed_pages_back() -> None:
-    gc.collect()
-    try:
-        trim = ctypes.CDLL(None).malloc_trim
-    except (OSError, TypeError, AttributeError):
-        return
-    trim(0)
-
-
 def _warm_up_linear_algebra() -> None:
     square = np.eye(512, dtype=np.float32)
     np.linalg.cholesky(square @ square)
@@ -260,9 +245,10 @@ def _measure(subject: Recommender, shape: DataShape, job: Mapping[str, Any]) -> 
         epochs=_EPOCHS if capabilities.trains_in_epochs else None,
         members=[subject.spec, *(load(place).spec for place in job["members"])],
     )
-    _give_freed_pages_back()
+    gc.collect()
+    give_freed_pages_back()
     exact = not job["sample"] and _reset_high_water_mark()
-    start_bytes = _status_bytes("VmRSS") if exact else _resident()
+    start_bytes = _status_bytes("VmRSS") if exact else resident_bytes()
     print("start", flush=True)
     start = time.perf_counter()
     subject.fit(data, run)
