@@ -90,6 +90,8 @@ def agreement(sums: Any, rule: Any) -> Any:
     sums: count, Σxy, Σx², Σy², Σx, Σy over the common columns. Called from other kernels.
     """
     count, product, left, right = sums[0], sums[1], sums[2], sums[3]
+    if count == 1 and rule.shrinkage > 0:
+        return 0.0
     if rule.take_off_means:
         product -= sums[4] * sums[5] / count
         left -= sums[4] * sums[4] / count
@@ -105,7 +107,7 @@ def agreement(sums: Any, rule: Any) -> Any:
 
 
 @numba.njit(cache=True, nogil=True)
-def add_common(indices: Any, data: Any, columns: Any, sums: Any, touched: Any) -> int:
+def add_common(indices: Any, data: Any, columns: Any, rule: Any, sums: Any, touched: Any) -> int:
     """Add the sums of `agreement` between one row and all rows that share a column with it.
 
     indices, data: the row. columns: SparseRows, the matrix by columns. sums: float32 (n, 6), all 0, to fill. touched:
@@ -124,8 +126,9 @@ def add_common(indices: Any, data: Any, columns: Any, sums: Any, touched: Any) -
             cell[1] += x * y
             cell[2] += x * x
             cell[3] += y * y
-            cell[4] += x
-            cell[5] += y
+            if rule.take_off_means:
+                cell[4] += x
+                cell[5] += y
     return count
 
 
@@ -141,7 +144,7 @@ def _most_similar_rows(
     for place in range(len(sizes)):
         row = begin + place
         here = slice(rows.indptr[row], rows.indptr[row + 1])
-        count = add_common(rows.indices[here], rows.data[here], columns, sums, touched)
+        count = add_common(rows.indices[here], rows.data[here], columns, rule, sums, touched)
         size = 0
         for other in touched[:count]:
             similarity = agreement(sums[other], rule)

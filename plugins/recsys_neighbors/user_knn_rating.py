@@ -102,7 +102,7 @@ def _user_similarities(history: Any, codes: Any, compared: Any, rule: Any, simil
     """Fill the similarities of one person to all users; returns their own code where `_is_piece`, else -1."""
     sums = np.zeros((len(similarities), SUMS), dtype=np.float32)
     touched = np.empty(len(similarities), dtype=np.int32)
-    for user in touched[: add_common(history.indices, history.data, compared, sums, touched)]:
+    for user in touched[: add_common(history.indices, history.data, compared, rule, sums, touched)]:
         similarities[user] = agreement(sums[user], rule)
     return codes[0] if _is_piece(history, 0, codes[0], sums) else -1
 
@@ -133,7 +133,7 @@ def _user_deviations(
     has = np.zeros(len(told.indptr) - 1, dtype=np.bool_)
     for person in range(len(codes)):
         here = slice(history.indptr[person], history.indptr[person + 1])
-        met = touched[: add_common(history.indices[here], history.data[here], compared, sums, touched)]
+        met = touched[: add_common(history.indices[here], history.data[here], compared, rule, sums, touched)]
         themself = codes[person] if _is_piece(history, person, codes[person], sums) else -1
         for user in met:
             similarities[user] = agreement(sums[user], rule)
