@@ -99,17 +99,20 @@ class TimeFormat:
 
 
 def guess_time_format(values: Sequence[str]) -> TimeFormat | None:
-    """The format that reads at least nine tenths of the values that are there; None where no format does."""
+    """The format that reads most of the values that are there; None where no format does.
+
+    Numbers and ISO dates have to be more than half, since nothing else looks like them; written dates nine tenths.
+    """
     present = [value.strip() for value in values if not is_missing(value)]
     if not present:
         return None
-    needed = 0.9 * len(present)
-    if sum(bool(_NUMBER.match(value)) for value in present) >= needed:
+    half = len(present) / 2
+    if sum(bool(_NUMBER.match(value)) for value in present) > half:
         largest = float(np.median([abs(float(value)) for value in present if _NUMBER.match(value)]))
         return TimeFormat("unix", unit_of(largest))
-    if sum(bool(_ISO.match(value)) for value in present) >= needed:
+    if sum(bool(_ISO.match(value)) for value in present) > half:
         return TimeFormat("iso")
-    return _guess_written(present, needed)
+    return _guess_written(present, 0.9 * len(present))
 
 
 def unit_of(typical: float) -> str:
