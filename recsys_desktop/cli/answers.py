@@ -33,7 +33,8 @@ FilterOption = Annotated[
     typer.Option("--filter", metavar="COLUMN=VALUE", help="Only items with this value (A|B for several, 1990..1999)."),
 ]
 InterestOption = Annotated[
-    list[str] | None, typer.Option("--interest", help="A stated interest, for algorithms that use them.")
+    list[str] | None,
+    typer.Option("--interest", metavar="TEXT", help="A stated interest, for algorithms that use them."),
 ]
 
 
@@ -54,7 +55,7 @@ def recommend(
     history: HistoryOption = None,
     all_users: Annotated[bool, typer.Option("--all-users", help="A list for every user, into --out.")] = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="CSV file for --all-users.")] = None,
-    n: Annotated[int, typer.Option("-n", min=1, help="Length of the list.")] = 10,
+    n: Annotated[int, typer.Option("-n", metavar="N", min=1, help="Length of the list.")] = 10,
     explain: Annotated[bool, typer.Option("--explain", help="With the contributions to each score.")] = False,
     filter: FilterOption = None,
     interest: InterestOption = None,
@@ -199,7 +200,7 @@ def similar(
     settings: Settings,
     model: ModelArgument,
     item: Annotated[str, typer.Option("--item", "-i", help="An item id, as in the file.")],
-    n: Annotated[int, typer.Option("-n", min=1, help="How many.")] = 10,
+    n: Annotated[int, typer.Option("-n", metavar="N", min=1, help="How many.")] = 10,
 ) -> None:
     """List the items most like an item."""
     output = Output(settings.json)

@@ -8,14 +8,16 @@ from typing import Annotated, Any
 import typer
 
 from recsys_desktop.cli.output import Output
-from recsys_desktop.cli.settings import Settings, everywhere
+from recsys_desktop.cli.settings import Settings, before_verb, everywhere
 from recsys_desktop.cli.text import counted, figure, size
 from recsys_desktop.cli.values import pairs
 from recsys_desktop.cli.work import opened, running
 from recsys_desktop.engine import ImportRequest, InspectRequest, inspect_files, plain, plugins_of
 from recsys_desktop.workspace import DatasetRecord, configure_logging
 
-FilesArgument = Annotated[list[Path], typer.Argument(help="Files of one data set.", exists=True, dir_okay=False)]
+FilesArgument = Annotated[
+    list[Path], typer.Argument(metavar="FILE...", help="Files of one data set.", exists=True, dir_okay=False)
+]
 RoleOption = Annotated[
     list[str] | None,
     typer.Option("--role", metavar="COLUMN=ROLE", help="What a column is; corrects the guess. May be repeated."),
@@ -34,6 +36,7 @@ DataArgument = Annotated[str, typer.Argument(help="Name or fingerprint of a data
 def app() -> typer.Typer:
     """The verb `data` with what follows it."""
     verbs = typer.Typer(help="Data sets: look, import, list.", no_args_is_help=True, rich_markup_mode=None)
+    verbs.callback(help="Data sets: look, import, list.")(before_verb)
     verbs.command("inspect")(inspect)
     verbs.command("import")(import_files)
     verbs.command("sample")(sample)
@@ -91,8 +94,12 @@ def import_files(
     settings: Settings,
     files: FilesArgument,
     name: Annotated[str, typer.Option("--name", "-n", help="What to call the data set.")],
-    items: Annotated[list[Path] | None, typer.Option("--items", help="An item file.", exists=True)] = None,
-    users: Annotated[list[Path] | None, typer.Option("--users", help="A user file.", exists=True)] = None,
+    items: Annotated[
+        list[Path] | None, typer.Option("--items", metavar="FILE", help="An item file.", exists=True)
+    ] = None,
+    users: Annotated[
+        list[Path] | None, typer.Option("--users", metavar="FILE", help="A user file.", exists=True)
+    ] = None,
     role: RoleOption = None,
     layout: LayoutOption = None,
     clean: CleanOption = None,
@@ -249,6 +256,12 @@ def _show_report(output: Output, report: dict[str, Any]) -> None:
 
 
 def _show_statistics(output: Output, statistics: dict[str, Any]) -> None:
+    if not statistics["interactions"]:
+        output.table(["", ""], [("items", f"{statistics['items_in_vocabulary']:,}"), ("interactions", "none")])
+        output.say("Nobody has chosen anything here: algorithms that work by content serve a history or interests.")
+        for warning in statistics["warnings"]:
+            output.say(f"Note: {warning}")
+        return
     per_user, per_item = statistics["per_user"], statistics["per_item"]
     rows = [
         ("users", f"{statistics['users']:,}"),

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from recsys_desktop.cli.output import Output
-from recsys_desktop.cli.settings import Settings, everywhere
+from recsys_desktop.cli.settings import Settings, before_verb, everywhere
 from recsys_desktop.cli.text import figure, seconds, size, yes
 from recsys_desktop.cli.work import opened
 from recsys_desktop.engine import plain
@@ -20,6 +20,7 @@ ModelArgument = Annotated[str, typer.Argument(help="A name (its active version),
 def app() -> typer.Typer:
     """The verb `models` with what follows it."""
     verbs = typer.Typer(help="The saved versions of models.", no_args_is_help=True, rich_markup_mode=None)
+    verbs.callback(help="The saved versions of models.")(before_verb)
     verbs.command("list")(list_models)
     verbs.command("show")(show)
     verbs.command("activate")(activate)
@@ -123,7 +124,9 @@ def delete(settings: Settings, model: ModelArgument) -> None:
     with opened(settings, "write") as engine:
         record = engine.delete(model)
         output.document("model", {"model": describe_model(record), "deleted": True})
-        output.say(f"{record.label} is deleted.")
+        output.say(f"{record.label} ({record.id[:8]}) is deleted.")
+        now = next((other for other in engine.models(record.name) if other.active), None)
+        output.say(f"{now.label} is active." if now else f'There is no version of "{record.name}" left.')
 
 
 @everywhere

@@ -34,7 +34,9 @@ VerboseOption = Annotated[
 ]
 ThreadsOption = Annotated[
     int | None,
-    typer.Option("--threads", min=1, help="The most threads to use.", rich_help_panel=PANEL, show_default=False),
+    typer.Option(
+        "--threads", metavar="N", min=1, help="The most threads to use.", rich_help_panel=PANEL, show_default=False
+    ),
 ]
 SafeModeOption = Annotated[
     bool, typer.Option("--safe-mode", help="Without plugins of third parties.", rich_help_panel=PANEL)
@@ -62,6 +64,19 @@ class Settings:
     def overridden(self, values: dict[str, Any]) -> Settings:
         """With the options that were given after the verb."""
         return replace(self, **{name: value for name, value in values.items() if value not in (None, False)})
+
+
+def before_verb(
+    context: typer.Context,
+    workspace: WorkspaceOption = None,
+    json: JsonOption = False,
+    verbose: VerboseOption = False,
+    threads: ThreadsOption = None,
+    safe_mode: SafeModeOption = False,
+) -> None:
+    """Take the common options between a group of verbs and its verb."""
+    given = {"workspace": workspace, "json": json, "verbose": verbose, "threads": threads, "safe_mode": safe_mode}
+    context.obj = (context.find_object(Settings) or Settings()).overridden(given)
 
 
 def everywhere(function: Command) -> Command:

@@ -33,7 +33,7 @@ ConfigOption = Annotated[
         help="TOML or JSON with the names of the flags; parameters are a table, params; flags win.",
     ),
 ]
-SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="Every random draw comes from it.")]
+SeedOption = Annotated[int | None, typer.Option("--seed", metavar="N", min=0, help="Every random draw comes from it.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Fit even where the forecast says that memory will not do.")]
 
 _TRAIN_SETTINGS: dict[str, Any] = {
@@ -143,8 +143,12 @@ def evaluate(
     ] = None,
     test: Annotated[Path | None, typer.Option("--test", help="And a test file.", exists=True)] = None,
     valid: Annotated[Path | None, typer.Option("--valid", help="And a validation file.", exists=True)] = None,
-    items: Annotated[list[Path] | None, typer.Option("--items", help="With files: an item file.", exists=True)] = None,
-    users: Annotated[list[Path] | None, typer.Option("--users", help="With files: a user file.", exists=True)] = None,
+    items: Annotated[
+        list[Path] | None, typer.Option("--items", metavar="FILE", help="With files: an item file.", exists=True)
+    ] = None,
+    users: Annotated[
+        list[Path] | None, typer.Option("--users", metavar="FILE", help="With files: a user file.", exists=True)
+    ] = None,
     role: Annotated[
         list[str] | None, typer.Option("--role", metavar="COLUMN=ROLE", help="With files: what a column is.")
     ] = None,
@@ -153,8 +157,12 @@ def evaluate(
     ] = None,
     config: ConfigOption = None,
     seed: SeedOption = None,
-    k: Annotated[int | None, typer.Option("--k", "-k", min=1, help="Length of the lists (default: 10).")] = None,
-    metric: Annotated[list[str] | None, typer.Option("--metric", help="Only these metrics; may be repeated.")] = None,
+    k: Annotated[
+        int | None, typer.Option("--k", "-k", metavar="N", min=1, help="Length of the lists (default: 10).")
+    ] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option("--metric", metavar="METRIC", help="Only these metrics; may be repeated.")
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", metavar="DIR", help="Folder for the files.")] = None,
     force: ForceOption = False,
 ) -> int:

@@ -18,10 +18,11 @@ class Misuse(EngineError):
 class UnknownName(Misuse):
     """Something was asked for by a name that nothing bears.
 
-    what: "algorithm", "splitter", "item", ...; name: as given; known: what there is (the nearest are suggested).
+    what: "algorithm", "splitter", "item", ...; name: as given; known: what there is (the nearest are suggested);
+    hint: said where nothing is near; remark: said in any case.
     """
 
-    def __init__(self, what: str, name: str, known: Iterable[str] = (), hint: str = "") -> None:
+    def __init__(self, what: str, name: str, known: Iterable[str] = (), hint: str = "", remark: str = "") -> None:
         import difflib
 
         choices = list(known)
@@ -32,7 +33,7 @@ class UnknownName(Misuse):
             advice = "there is: " + ", ".join(choices)
         else:
             advice = hint
-        super().__init__(f"there is no {what} '{name}'{f'; {advice}' if advice else ''}")
+        super().__init__("; ".join(filter(None, (f"there is no {what} '{name}'", advice, remark))))
         self.what = what
         self.name = name
 

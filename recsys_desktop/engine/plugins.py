@@ -172,12 +172,21 @@ class Registry:
 
         Raises
         ------
-        UnknownName: no plugin brings it.
+        UnknownName: no plugin brings it; also names the plugins that are broken or switched off.
         """
         try:
             return self.algorithms[algorithm]
         except KeyError:
-            raise UnknownName("algorithm", algorithm, self.algorithms, "see: recsys-desktop algorithms") from None
+            advice = "see: recsys-desktop algorithms"
+            raise UnknownName("algorithm", algorithm, self.algorithms, advice, self._absent()) from None
+
+    def _absent(self) -> str:
+        """What to know of the plugins whose algorithms are not here; empty where all are."""
+        broken = [
+            f"plugin '{plugin.name}' is broken ({plugin.error.rstrip('.')})" for plugin in self.plugins if plugin.error
+        ]
+        off = [f"plugin '{plugin.name}' is switched off" for plugin in self.plugins if not plugin.enabled]
+        return "; ".join(broken + off)
 
     def _load(self, candidate: _Candidate) -> PluginInfo:
         problems = _Problems(candidate.name)

@@ -64,6 +64,8 @@ def _answer(served: ServedModel, request: RecommendRequest, run: EngineRun) -> R
     ranking = served.rank(asked.query, request.n, request.exclude_seen, allowed)
     run.check()
     notices = [*served.notices, *asked.notices]
+    if request.interests and _without_effect(served, asked.query):
+        notices.append(f"the stated interests change nothing: {served.spec.name} does not use them, or knows none")
     reason = ranking.reasons[0]
     if reason and (ranking.items[0] >= 0).any():
         filled = int(((ranking.items[0] >= 0) & ~ranking.own[0]).sum())
@@ -87,6 +89,12 @@ def _answer(served: ServedModel, request: RecommendRequest, run: EngineRun) -> R
     if not request.explain:
         items = tuple(replace(item, explanation=None) for item in items)
     return RecommendationList(items, asked.person, served.label, served.spec.id, tuple(notices))
+
+
+def _without_effect(served: ServedModel, query: Query) -> bool:
+    """Whether the model scores a person with stated interests as it does without them."""
+    told, untold = served.score(query)[0], served.score(replace(query, interests=()))[0]
+    return bool(np.array_equal(told, untold, equal_nan=True))
 
 
 def _views(
@@ -154,6 +162,8 @@ def recommend_all(
     served = session.served(reference)
     served.require_data("there is nobody to list for")
     dataset = served.dataset
+    if not dataset.n_users:
+        raise Misuse(f"'{dataset.name}' has no users to list for: give a history, or interests where they are used")
     rows = from_fallback = 0
     notices = list(served.notices)
     with _replaced(out) as partial, partial.open("w", encoding="utf-8", newline="") as file:

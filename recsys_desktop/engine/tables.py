@@ -94,11 +94,16 @@ def _moments(path: Path, cells: _Cells) -> list[int | None]:
     if not any(texts):
         return [None] * len(texts)
     found = guess_time_format(texts)
-    values, missing = seconds(pa.array(texts, pa.string()), found) if found is not None else ([], [True] * len(texts))
-    for line, text, unread in zip(cells.lines, texts, missing, strict=True):
-        if text and unread:
+    values, missing = (None, None) if found is None else seconds(pa.array(texts, pa.string()), found)
+    moments: list[int | None] = []
+    for row, (line, text) in enumerate(zip(cells.lines, texts, strict=True)):
+        if not text:
+            moments.append(None)
+        elif values is None or missing is None or missing[row]:
             raise Misuse(f"{path}, line {line}, column {cells.names[Role.TIMESTAMP]}: '{text}' is not a time")
-    return [int(value) if text else None for value, text in zip(values, texts, strict=True)]
+        else:
+            moments.append(int(values[row]))
+    return moments
 
 
 _USED = (Role.USER, Role.ITEM, Role.RATING, Role.TIMESTAMP)

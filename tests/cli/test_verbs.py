@@ -38,6 +38,8 @@ def test_the_workspace_may_be_named_before_or_after_the_verb(shared_workspace: P
     before = run_in(Path("/nowhere/else"), ["--workspace", shared_workspace, "--json", "models", "list"])
     assert after.code == 0 and len(after.document["models"]) >= 2
     assert before.code == 1
+    between = run_in(shared_workspace, ["models", "--json", "list"])
+    assert between.document == after.document
     import subprocess
     import sys
 

@@ -259,6 +259,12 @@ def test_a_history_file_is_read_with_its_ids_as_text(tmp_path: Path) -> None:
         read_history(tmp_path / "nothing.csv")
 
 
+def test_interests_that_change_nothing_are_said_to(trained: Engine) -> None:
+    answer = trained.recommend(RecommendRequest("toy-together", "00", interests=("jazz",)))
+    assert any("interests change nothing" in notice for notice in answer.notices)
+    assert trained.recommend(RecommendRequest("toy-together", "00")).notices == ()
+
+
 def test_files_of_requests_are_read_as_the_data_was(engine: Engine, tmp_path: Path) -> None:
     data = tmp_path / "own.csv"
     rows = "".join(f"u{n % 5};i{n % 7};{n % 5 + 1}\n" for n in range(35))
@@ -333,7 +339,12 @@ def test_a_model_of_a_newer_state_is_refused_with_advice(trained: Engine, monkey
 def test_a_model_whose_plugin_is_gone_says_so(trained: Engine) -> None:
     path = trained.workspace.path
     trained.close()
-    with Engine.open(path, plugins={}) as bare, pytest.raises(ServingFailed, match="no algorithm 'toy-together'"):
+    (path / "plugins").mkdir(exist_ok=True)
+    (path / "plugins" / "mine.py").write_text("import nothing_of_the_kind")
+    with (
+        Engine.open(path, plugins={}) as bare,
+        pytest.raises(ServingFailed, match=r"no algorithm 'toy-together'.*'mine' is broken"),
+    ):
         bare.recommend(RecommendRequest("toy-together", "00"))
 
 
