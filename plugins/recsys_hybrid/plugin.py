@@ -38,7 +38,7 @@ class WeightedHybridParams(Params):
         tune=TuningRange(choices=("z-score", "rank")),
     )
     explain_by: Literal["members", "history"] = param(
-        "members",
+        "history",
         help="Whether explanations say which member speaks for an item, or which items of the history do.",
         advanced=True,
     )

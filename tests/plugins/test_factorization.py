@@ -24,4 +24,4 @@ class TestBPRConforms(AlgorithmConformance):
 
 class TestBayesianFMConforms(AlgorithmConformance):
     spec = BAYESIAN_FM
-    params = {"sweeps": 40, "kept_draws": 10}  # noqa: RUF012
+    params = {"sweeps": 40, "kept_draws": 10}

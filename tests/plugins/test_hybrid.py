@@ -158,7 +158,7 @@ def test_it_is_refused_where_no_member_can_be_fitted() -> None:
 
 
 def test_the_explanation_gives_each_member_its_part() -> None:
-    model = fitted(members=("ease", "content"), weights=("0.6", "0.4"))
+    model = fitted(members=("ease", "content"), weights=("0.6", "0.4"), explain_by="members")
     query = EVERYONE.take([3])
     (explanation,) = model.explain(query, [1])
     parts = {part.label: part.value for part in explanation.contributions}
