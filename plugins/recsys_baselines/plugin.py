@@ -45,7 +45,7 @@ class RecentPopularityParams(PopularityParams):
     """Parameters of time-decayed popularity."""
 
     half_life: float = param(
-        90.0,
+        365.0,
         help="After this time an interaction counts half; lower follows fashion faster.",
         unit="days",
         gt=0,

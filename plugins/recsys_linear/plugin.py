@@ -82,7 +82,7 @@ class Rp3BetaParams(Params):
         tune=TuningRange(0.2, 1.2),
     )
     beta: float = param(
-        0.4,
+        0.3,
         help="How strongly an item's popularity is held against it.",
         ge=0,
         le=2,

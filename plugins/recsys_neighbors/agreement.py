@@ -15,7 +15,6 @@ from recsys_desktop.toolkit.products import SparseRows
 from recsys_desktop.toolkit.topk import collect_rows, select_largest
 from recsys_neighbors.plugin import Similarity
 
-SUMS = 6
 _ALMOST_NOTHING = 1e-6
 
 
@@ -87,30 +86,34 @@ def most_similar(
 def agreement(sums: Any, rule: Any) -> Any:
     """The similarity of two rows x and y, 0 where it is undefined, not positive, or below the rule's least.
 
-    sums: count, Σxy, Σx², Σy², Σx, Σy over the common columns. Called from other kernels.
+    sums: count, Σxy, Σx², Σy² over the common columns, and Σx, Σy where means are taken off. Called from other kernels.
     """
     count, product, left, right = sums[0], sums[1], sums[2], sums[3]
-    if count == 1 and rule.shrinkage > 0:
-        return 0.0
     if rule.take_off_means:
         product -= sums[4] * sums[5] / count
         left -= sums[4] * sums[4] / count
         right -= sums[5] * sums[5] / count
     if left <= _ALMOST_NOTHING or right <= _ALMOST_NOTHING or product <= 0:
-        return 0.0
-    similarity = min(product / np.sqrt(left * right), 1.0)
+        return np.float32(0)
+    similarity = min(product / np.sqrt(left * right), np.float32(1))
     if rule.shrinkage > 0:
         similarity *= (count - 1) / (count - 1 + rule.shrinkage)
     if count < rule.significance:
         similarity *= count / rule.significance
-    return similarity if similarity >= rule.least else 0.0
+    return np.float32(similarity if similarity >= rule.least else 0)
+
+
+@numba.njit(cache=True, nogil=True)
+def empty_sums(n: int, rule: Any) -> Any:
+    """Room for the sums of `agreement` with n rows: float32 (n, 4), or (n, 6) where means are taken off."""
+    return np.zeros((n, 6 if rule.take_off_means else 4), dtype=np.float32)
 
 
 @numba.njit(cache=True, nogil=True)
 def add_common(indices: Any, data: Any, columns: Any, rule: Any, sums: Any, touched: Any) -> int:
     """Add the sums of `agreement` between one row and all rows that share a column with it.
 
-    indices, data: the row. columns: SparseRows, the matrix by columns. sums: float32 (n, 6), all 0, to fill. touched:
+    indices, data: the row. columns: SparseRows, the matrix by columns. sums: of `empty_sums`, all 0, to fill. touched:
     int32 (n,), to fill with the rows met. Returns how many were met. Called from other kernels.
     """
     count = 0
@@ -137,20 +140,26 @@ def _most_similar_rows(
     rows: Any, columns: Any, rule: Any, neighbours: Any, values: Any, sizes: Any, begin: int
 ) -> None:
     n = len(rows.indptr) - 1
-    sums = np.zeros((n, SUMS), dtype=np.float32)
+    sums = empty_sums(n, rule)
     touched = np.empty(n, dtype=np.int32)
     similarities = np.empty(n, dtype=np.float32)
     keys = np.empty(n, dtype=np.uint64)
+    least_common = 2 if rule.shrinkage > 0 else 1
     for place in range(len(sizes)):
         row = begin + place
         here = slice(rows.indptr[row], rows.indptr[row + 1])
         count = add_common(rows.indices[here], rows.data[here], columns, rule, sums, touched)
         size = 0
-        for other in touched[:count]:
-            similarity = agreement(sums[other], rule)
-            if other != row and similarity > 0:
-                similarities[size] = similarity
-                touched[size] = other
-                size += 1
-            sums[other] = 0
+        for met in range(count):
+            other = touched[met]
+            # Most pairs share a single column or disagree; they are set aside before anything is computed.
+            may_agree = rule.take_off_means or sums[other, 1] > 0
+            if may_agree and sums[other, 0] >= least_common and other != row:
+                similarity = agreement(sums[other], rule)
+                if similarity > 0:
+                    similarities[size] = similarity
+                    touched[size] = other
+                    size += 1
+            for moment in range(sums.shape[1]):
+                sums[other, moment] = 0
         sizes[place] = select_largest(touched, similarities, size, keys, neighbours[place], values[place])

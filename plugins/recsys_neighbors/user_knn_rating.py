@@ -11,7 +11,7 @@ from recsys_desktop.api import Dataset, DataShape, Forecast, Query, RunContext, 
 from recsys_desktop.api.dataset import Float32
 from recsys_desktop.toolkit.products import SparseRows
 from recsys_desktop.toolkit.topk import select_largest
-from recsys_neighbors.agreement import SUMS, add_common, agreement, deviations, residuals
+from recsys_neighbors.agreement import add_common, agreement, deviations, empty_sums, residuals
 from recsys_neighbors.neighbourhood_rating import NeighbourhoodRating, Neighbours, Requests, weighted_deviation
 from recsys_neighbors.plugin import USER_KNN_RATING
 
@@ -100,7 +100,7 @@ def _is_piece(history: Any, person: int, code: int, sums: Any) -> bool:
 @numba.njit(cache=True, nogil=True)
 def _user_similarities(history: Any, codes: Any, compared: Any, rule: Any, similarities: Any) -> int:
     """Fill the similarities of one person to all users; returns their own code where `_is_piece`, else -1."""
-    sums = np.zeros((len(similarities), SUMS), dtype=np.float32)
+    sums = empty_sums(len(similarities), rule)
     touched = np.empty(len(similarities), dtype=np.int32)
     for user in touched[: add_common(history.indices, history.data, compared, rule, sums, touched)]:
         similarities[user] = agreement(sums[user], rule)
@@ -121,7 +121,7 @@ def _user_deviations(
     out: Any,
 ) -> None:
     similarities = np.zeros(n_users, dtype=np.float32)
-    sums = np.zeros((n_users, SUMS), dtype=np.float32)
+    sums = empty_sums(n_users, rule)
     touched = np.empty(n_users, dtype=np.int32)
     deviation = np.empty(n_users, dtype=np.float32)
     candidates = np.empty(n_users, dtype=np.int32)

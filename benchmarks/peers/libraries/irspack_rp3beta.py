@@ -10,7 +10,7 @@ def fit(train: Any, threads: int, seed: int) -> Any:
     """With the parameters of ours."""
     from irspack import RP3betaRecommender
 
-    return RP3betaRecommender(train.matrix(), alpha=0.4, beta=0.4, top_k=200, n_threads=threads).learn()
+    return RP3betaRecommender(train.matrix(), alpha=0.4, beta=0.3, top_k=200, n_threads=threads).learn()
 
 
 def answers(model: Any, train: Any) -> Any:
