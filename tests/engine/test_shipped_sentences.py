@@ -105,7 +105,7 @@ def test_a_model_that_serves_everybody_alike_claims_nothing_of_the_person(
         ("user-knn-rating", {"because-raters"}),
         ("ease", {"because-chosen"}),
         ("item-knn-rating", {"because-rated"}),
-        ("weighted-hybrid", {"because-models", "because-model"}),
+        ("weighted-hybrid", {"because-chosen"}),
     ],
 )
 def test_the_first_of_a_list_has_the_reason_of_its_algorithm(
