@@ -107,9 +107,9 @@ def test_parameters_of_another_algorithm_are_refused():
         (
             Needs(),
             made_data.table([(0, 0, 1.0), (0, 1, 2.0)], 3, 3),
-            "at least 2 users with 2 items; the data has 1 users",
+            "at least 2 users with 2 items; what it is to be trained on has those of 1 user with 2 items",
         ),
-        (Needs(), made_data.table([(0, 0, 1.0), (1, 0, 2.0)], 3, 3), "and 1 items"),
+        (Needs(), made_data.table([(0, 0, 1.0), (1, 0, 2.0)], 3, 3), "those of 2 users with 1 item$"),
         (Needs(users=9), made_data.smallest(8, 8), "at least 9 users"),
         (Needs(ratings=True), made_data.without(DATA, "ratings"), "needs ratings"),
         (Needs(timestamps=True), made_data.without(DATA, "timestamps"), "needs timestamps"),

@@ -274,7 +274,7 @@ def test_training_can_be_stopped_and_kept_or_cancelled(small: MainWindow, qtbot)
     qtbot.waitUntil(lambda: first.state.is_over, timeout=PATIENCE)
     assert first.state is JobState.DONE, first.error
     qtbot.waitUntil(lambda: panel.job is second and len(second.values) > 2, timeout=PATIENCE)
-    assert panel.loss_plot.lines or panel.validation_plot.lines
+    qtbot.waitUntil(lambda: bool(panel.loss_plot.lines or panel.validation_plot.lines), timeout=PATIENCE)
     qtbot.mouseClick(panel.cancel_button, Qt.MouseButton.LeftButton)
     assert panel.detail_label.text() == "Stopping\u2026"
     qtbot.waitUntil(lambda: second.state.is_over, timeout=PATIENCE)
