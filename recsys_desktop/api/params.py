@@ -91,9 +91,12 @@ class ParamField:
         """The valid values in words, empty where everything of its kind is valid."""
         if self.choices:
             return "one of " + ", ".join(map(str, self.choices))
-        low = "" if self.minimum is None else f"{'above' if self.exclusive_minimum else 'at least'} {self.minimum:g}"
-        high = "" if self.maximum is None else f"{'below' if self.exclusive_maximum else 'at most'} {self.maximum:g}"
-        return " and ".join(part for part in (low, high) if part)
+        parts = []
+        if self.minimum is not None:
+            parts.append(f"{'above' if self.exclusive_minimum else 'at least'} {_as_written(self.minimum)}")
+        if self.maximum is not None:
+            parts.append(f"{'below' if self.exclusive_maximum else 'at most'} {_as_written(self.maximum)}")
+        return " and ".join(parts)
 
 
 class Params(BaseModel):
@@ -134,6 +137,11 @@ class Params(BaseModel):
     def to_dict(self) -> dict[str, Any]:
         """Plain values that `parse` takes back and JSON can hold."""
         return self.model_dump(mode="json")
+
+
+def _as_written(bound: float) -> str:
+    """A bound in digits, without an exponent as long as it stays readable."""
+    return f"{bound:,.0f}" if abs(bound) >= 1e4 and bound == int(bound) and abs(bound) < 1e15 else f"{bound:g}"
 
 
 def _describe(name: str, info: FieldInfo) -> ParamField:

@@ -224,11 +224,11 @@ def parse_role(column: str, role: Role | str) -> Role:
 
     Raises
     ------
-    InvalidParameter: naming the column and the roles there are.
+    InvalidParameter: of ``role``, naming the column and the roles there are.
     """
     try:
         return Role(str(role).strip().lower())
     except ValueError:
         raise InvalidParameter(
-            column, f"'{role}' is not a role; the roles are {', '.join(known.value for known in Role)}"
+            "role", f"column '{column}' cannot be '{role}'; the roles are {', '.join(known.value for known in Role)}"
         ) from None

@@ -305,7 +305,14 @@ def _report_misspelt_hooks(manager: pluggy.PluginManager, plugin: Any, problems:
     try:
         manager.check_pending()
     except pluggy.PluginValidationError as error:
-        problems.add(f"it has a hook that does not exist ({error}); the hooks are: {', '.join(_KINDS)}", error)
+        pending = sorted(
+            name
+            for name in vars(manager.hook)
+            if not name.startswith("_") and not getattr(manager.hook, name).has_spec()
+        )
+        problems.add(
+            f"it has a hook that does not exist ({', '.join(pending)}); the hooks are: {', '.join(_KINDS)}", error
+        )
     registered = {caller.name for caller in manager.get_hookcallers(plugin) or ()}
     for name in dir(plugin):
         if name in _KINDS and callable(getattr(plugin, name)) and name not in registered:

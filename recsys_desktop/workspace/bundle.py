@@ -33,12 +33,12 @@ _WINDOWS_DEVICES = frozenset(
 
 
 def export_model(workspace: Workspace, record: ModelRecord, target: Path) -> Path:
-    """Write a model version to ``target`` (the suffix is added where it lacks); returns the file's path.
+    """Write a model version to ``target`` (``.recsys-model`` is added to a name without an ending); returns its path.
 
     The model is verified first. An existing file is replaced, at the very end. Raises ``ArtifactDamaged``,
     ``WorkspaceFull``, ``WorkspaceReadOnly``.
     """
-    if target.suffix != BUNDLE_SUFFIX:
+    if not target.suffix:
         target = target.with_name(target.name + BUNDLE_SUFFIX)
     if not target.parent.is_dir():
         raise WorkspaceError(f"There is no folder {target.parent} to export the model to; create it or choose another.")

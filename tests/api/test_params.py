@@ -105,6 +105,17 @@ def test_fields_are_described_in_order():
     assert fields["column"].bounds_text == ""
 
 
+def test_bounds_are_written_without_exponents():
+    class Wide(Params):
+        size: int = param(1, help="A size.", ge=-1_000_000, le=1_000_000)
+        share: float = param(0.5, help="A share.", gt=1e-9, le=1e30)
+
+    assert [field.bounds_text for field in Wide.describe()] == [
+        "at least -1,000,000 and at most 1,000,000",
+        "above 1e-09 and at most 1e+30",
+    ]
+
+
 @given(
     st.builds(
         dict,

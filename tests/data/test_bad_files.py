@@ -100,7 +100,7 @@ def test_a_role_twice(write) -> None:
 
 
 def test_a_role_that_does_not_exist(write) -> None:
-    with pytest.raises(InvalidParameter, match="'person' is not a role; the roles are user, item"):
+    with pytest.raises(InvalidParameter, match="cannot be 'person'; the roles are user, item"):
         BuildRequest.of([write("r.csv", GOOD)], roles={"user": "person"})
 
 

@@ -95,7 +95,7 @@ def test_what_is_right_in_a_plugin_with_a_misspelt_hook_is_used(folder: Path) ->
         "@hookimpl\ndef recsys_desktop_metric():\n    return []\n"
     )
     registry = discover(folder)
-    assert "recsys_desktop_metric" in info(registry, "half").error
+    assert "a hook that does not exist (recsys_desktop_metric); the hooks are:" in info(registry, "half").error
     assert "toy-mean" in registry.algorithms
 
 

@@ -79,6 +79,13 @@ def test_model_goes_to_another_workspace_and_keeps_everything(
             assert (other.folder_of(record) / name).read_bytes() == (workspace.folder_of(original) / name).read_bytes()
 
 
+def test_a_file_is_written_under_the_name_asked_for(workspace: Workspace, exported: Path) -> None:
+    (record,) = workspace.models()
+    target = exported.with_name("for a colleague.zip")
+    assert export_model(workspace, record, target) == target
+    assert import_model(workspace, target).label == "ease@2"
+
+
 def test_import_takes_the_next_version_or_another_name(workspace: Workspace, exported: Path) -> None:
     assert import_model(workspace, exported).label == "ease@2"
     assert import_model(workspace, exported, name="copy").label == "copy@1"

@@ -230,11 +230,6 @@ class Stars(QAbstractButton):
         """The rating shown, or None."""
         return self._rating
 
-    def set_rating(self, rating: float | None) -> None:
-        """Show a rating without announcing it."""
-        self._rating = rating
-        self.update()
-
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
         return QSize(self._COUNT * (self._size + 3), self._size + 6)
 

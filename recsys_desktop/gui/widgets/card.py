@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QObject, Qt
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from recsys_desktop.gui.theme import CARD_GAP, CARD_PADDING, CONTROL_GAP, PAGE_MARGIN
 from recsys_desktop.gui.widgets.labels import ElidedLabel, text_label
@@ -125,9 +125,3 @@ class PageFrame(QWidget):
     def hide_heading(self) -> None:
         """Leave the title row out, for a page that begins otherwise."""
         self._heading.hide()
-
-
-def expanding(widget: QWidget) -> QWidget:
-    """Let a widget take all the room that its layout gives."""
-    widget.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-    return widget
