@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys_desktop.api import (
+    CannotFit,
     Contribution,
     Dataset,
     DataShape,
@@ -51,6 +52,9 @@ class Ease(Recommender):
     With `intercept`, X and every history have one more column, always 1, before all this. Its weights are the part of a
     score that the history does not claim, close to popularity where data are sparse; the others then explain what
     popularity does not.
+
+    Where people and items are both many, neither square fits: `estimate` says how large it would be and names item-knn,
+    whose memory grows with the interactions alone.
 
     Only items and people with a counted interaction take part; other items score NaN, as does a person whose history
     holds none of them.
@@ -112,8 +116,16 @@ class Ease(Recommender):
 
     def _invert(self, square: Float32, run: RunContext) -> None:
         square[np.diag_indices(len(square))] += np.float32(self.params.regularisation)
-        run.progress(0.3, f"inverting a matrix of {len(square):,} × {len(square):,}")
-        lapack.inverse(square)
+        text = f"inverting a matrix of {len(square):,} × {len(square):,}"
+        run.progress(0.3, text)
+        finished = lapack.inverse(
+            square,
+            run.threads,
+            should_stop=lambda: run.should_stop,
+            progress=lambda done: run.progress(0.3 + 0.6 * done, text),
+        )
+        if not finished:
+            raise CannotFit("stopped before there was a model to keep")
 
     @property
     def _place_of(self) -> Int32:

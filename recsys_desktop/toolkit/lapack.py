@@ -1,8 +1,9 @@
-"""LAPACK called without the GIL: float32 Cholesky factors, inverses and solutions, in place."""
+"""LAPACK called without the GIL: float32 Cholesky factors and inverses, in place."""
 
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -10,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys_desktop.api.dataset import Float32
-from recsys_desktop.toolkit.parallel import blas_threads
+from recsys_desktop.toolkit.parallel import blas_threads, in_blocks
+
+_TILE = 768
 
 
 class NotPositiveDefinite(ArithmeticError):
@@ -80,39 +83,109 @@ def _call(name: str, matrix: Float32) -> None:
     _check(name, info.value)
 
 
-def solve_from_factor(factor: Float32, right_sides: Float32) -> None:
-    """Solve A x = b for several b at once, in place.
+def inverse(
+    matrix: Float32,
+    threads: int = 1,
+    *,
+    should_stop: Callable[[], bool] = lambda: False,
+    progress: Callable[[float], object] = lambda fraction: None,
+) -> bool:
+    """Replace a symmetric positive definite matrix by its whole inverse, in place; False when it was stopped.
 
-    factor: float32 (n, n), the lower Cholesky factor of A as `cholesky_factor` leaves it.
-    right_sides: float32 (m, n), C order: each row is one b and becomes its x.
+    matrix: float32 (n, n), C order, of which only the lower triangle is read; it is spoilt after a stop. threads: small
+    matrices take one; large ones are worked on tile by tile, with the same bits for any number of threads. Besides the
+    matrix a column of tiles is allocated.
+
+    Raises
+    ------
+    NotPositiveDefinite, ValueError: as `cholesky_factor`.
     """
-    size = _square(factor)
-    if right_sides.dtype != np.float32 or not right_sides.flags.c_contiguous or right_sides.shape[1:] != (size,):
-        raise ValueError(f"right_sides must be float32 (m, {size}) in C order, not {right_sides.shape}")
-    n, m, info = ctypes.c_int(size), ctypes.c_int(len(right_sides)), ctypes.c_int(0)
-    triangle = ctypes.c_char(b"U")
-    with blas_threads(1):
-        _routine("spotrs", 8)(
-            ctypes.byref(triangle),
-            ctypes.byref(n),
-            ctypes.byref(m),
-            factor.ctypes.data,
-            ctypes.byref(n),
-            right_sides.ctypes.data,
-            ctypes.byref(n),
-            ctypes.byref(info),
-        )
-    _check("spotrs", info.value)
+    size = _square(matrix)
+    if size <= 2 * _TILE:
+        cholesky_factor(matrix)
+        inverse_from_factor(matrix)
+        finished = True
+    else:
+        with blas_threads(1):
+            finished = all(
+                not should_stop() and (progress(done) or True) for done in _tiled_inverse(matrix, size, threads)
+            )
+    if finished:
+        mirror_lower(matrix)
+    return finished
 
 
-def inverse(matrix: Float32) -> None:
-    """Replace a symmetric positive definite matrix by its whole inverse, in place; nothing else is allocated.
+def _tiled_inverse(matrix: Float32, size: int, threads: int) -> Iterator[float]:
+    """Invert the lower triangle tile by tile, in place; yields the finished share of the work after every step.
 
-    matrix: float32 (n, n), C order, of which only the lower triangle is read.
+    The three passes of LAPACK's potrf, trtri and lauum, on tiles: factor L, invert it, multiply L⁻ᵀ L⁻¹.
     """
-    cholesky_factor(matrix)
-    inverse_from_factor(matrix)
-    mirror_lower(matrix)
+    edges = [slice(begin, min(begin + _TILE, size)) for begin in range(0, size, _TILE)]
+    count = len(edges)
+
+    def tile(row: int, column: int) -> Float32:
+        part: Float32 = matrix[edges[row], edges[column]]
+        return part
+
+    def each(task: Callable[[int], object], places: Sequence[int]) -> None:
+        in_blocks(lambda begin, end: task(places[begin]), len(places), 1, threads)
+
+    for step in range(count):
+        corner = np.ascontiguousarray(tile(step, step))
+        cholesky_factor(corner)
+        tile(step, step)[:] = corner
+        undo = np.tril(corner)
+        _invert_triangle(undo)
+
+        def solve(row: int, step: int = step, undo: Float32 = undo) -> None:
+            tile(row, step)[:] = tile(row, step) @ undo.T
+
+        def subtract(row: int, step: int = step) -> None:
+            for column in range(step + 1, row + 1):
+                tile(row, column)[:] -= tile(row, step) @ tile(column, step).T
+
+        each(solve, range(step + 1, count))
+        each(subtract, range(count - 1, step, -1))
+        yield (step + 1) / count / 3
+    for done, column in enumerate(range(count - 1, -1, -1), 1):
+        corner = np.tril(tile(column, column))
+        _invert_triangle(corner)
+        tile(column, column)[:] = corner
+        below = matrix[edges[column].stop :, edges[column]].copy()
+        offset = edges[column].stop
+
+        def invert(row: int, column: int = column, below: Float32 = below, offset: int = offset) -> None:
+            end = edges[row].stop
+            product = np.tril(tile(row, row)) @ below[edges[row].start - offset : end - offset]
+            if row > column + 1:
+                product += matrix[edges[row], offset : edges[row].start] @ below[: edges[row].start - offset]
+            tile(row, column)[:] = -product @ tile(column, column)
+
+        each(invert, range(count - 1, column, -1))
+        yield 1 / 3 + done / count / 3
+    for row in range(count):
+        corner = np.tril(tile(row, row))
+
+        def multiply(column: int, row: int = row, corner: Float32 = corner) -> None:
+            right = corner if column == row else tile(row, column)
+            product = corner.T @ right
+            if row + 1 < count:
+                after = edges[row].stop
+                product += matrix[after:, edges[row]].T @ matrix[after:, edges[column]]
+            tile(row, column)[:] = product
+
+        each(multiply, range(row + 1))
+        yield 2 / 3 + (row + 1) / count / 3
+
+
+def _invert_triangle(lower: Float32) -> None:
+    """Replace a lower triangular matrix by its inverse, in place."""
+    size = ctypes.c_int(_square(lower))
+    info = ctypes.c_int(0)
+    triangle, diagonal = ctypes.c_char(b"U"), ctypes.c_char(b"N")
+    n = ctypes.byref(size)
+    _routine("strtri", 6)(ctypes.byref(triangle), ctypes.byref(diagonal), n, lower.ctypes.data, n, ctypes.byref(info))
+    _check("strtri", info.value)
 
 
 def mirror_lower(matrix: Float32, block: int = 512) -> None:

@@ -1,4 +1,4 @@
-"""Parallel work that neither freezes the window nor aborts the process: blocks, numba's lock, BLAS limits."""
+"""Parallel work that neither freezes the window nor aborts the process: kernels in blocks on threads, BLAS limits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 
 from recsys_desktop.api import RunContext
 
-_numba_lock = threading.RLock()
 _blas_lock = threading.Lock()
 _blas_requests: list[int] = []
 _blas_limiter: Any = None
@@ -27,9 +26,10 @@ def in_blocks(
 ) -> bool:
     """Call `task(begin, end)` for consecutive blocks of 0..size on several threads; False when it was stopped.
 
-    This is the way to run a numba kernel compiled with `nogil=True` on several cores: unlike `prange` it needs no
-    threading layer, so any number of callers may do it at once, and it can be stopped between blocks. Blocks are the
-    same whatever the number of threads; a task that writes only to its own block gives the same bits for any of them.
+    This is the way to run a numba kernel compiled with `nogil=True` on several cores. numba's own parallel kernels are
+    not used anywhere: their `workqueue` layer aborts the process when two threads run them at once. Blocks can be
+    stopped in between, and are the same whatever the number of threads; a task that writes only to its own block gives
+    the same bits for any of them.
 
     should_stop: asked between blocks. progress: told the finished share, on the calling thread.
 
@@ -64,24 +64,6 @@ def in_blocks(
             for future in waiting:
                 future.cancel()
     return True
-
-
-@contextmanager
-def numba_threads(threads: int) -> Iterator[None]:
-    """Hold the process-wide right to run numba kernels compiled with `parallel=True`, on at most `threads` threads.
-
-    numba's `workqueue` layer aborts the process when two threads run parallel kernels at once, so every call of such a
-    kernel goes inside this context. Keep it short (one sweep, one block): others wait. Prefer `in_blocks`.
-    """
-    import numba
-
-    with _numba_lock:
-        before = numba.get_num_threads()
-        numba.set_num_threads(max(1, min(threads, before)))
-        try:
-            yield
-        finally:
-            numba.set_num_threads(before)
 
 
 @contextmanager

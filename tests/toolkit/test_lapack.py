@@ -35,7 +35,7 @@ def test_only_the_lower_triangle_is_read_and_written() -> None:
     assert np.array_equal(np.tril(spoilt), np.tril(whole))
 
 
-@pytest.mark.parametrize("size", [1, 2, 511, 512, 513, 1100])
+@pytest.mark.parametrize("size", [1, 2, 511, 512, 513, 1100, 1537, 2400])
 def test_the_inverse_is_whole_and_symmetric(size: int) -> None:
     matrix = positive_definite(size)
     found = matrix.copy()
@@ -44,14 +44,23 @@ def test_the_inverse_is_whole_and_symmetric(size: int) -> None:
     assert np.abs(found.astype(np.float64) @ matrix - np.eye(size)).max() < 0.02
 
 
-def test_solves_several_right_sides_in_place() -> None:
-    matrix = positive_definite(30)
-    right_sides = np.random.default_rng(1).standard_normal((4, 30)).astype(np.float32)
-    expected = np.linalg.solve(matrix.astype(np.float64), right_sides.T).T
-    factor = matrix.copy()
-    lapack.cholesky_factor(factor)
-    lapack.solve_from_factor(factor, right_sides)
-    assert np.allclose(right_sides, expected, atol=1e-3)
+def test_large_inverses_have_the_same_bits_for_any_number_of_threads_and_tell_their_progress() -> None:
+    matrix = positive_definite(1700)
+    first, second = matrix.copy(), matrix.copy()
+    shares: list[float] = []
+    assert lapack.inverse(first, 1)
+    assert lapack.inverse(second, 3, progress=shares.append)
+    assert np.array_equal(first, second)
+    assert shares == sorted(shares)
+    assert len(shares) > 5
+    assert shares[-1] == pytest.approx(1)
+
+
+def test_a_large_inverse_stops_between_steps() -> None:
+    shares: list[float] = []
+    stopped = lapack.inverse(positive_definite(1700), 2, should_stop=lambda: len(shares) >= 2, progress=shares.append)
+    assert not stopped
+    assert len(shares) == 2
 
 
 def test_a_matrix_without_a_factor_is_refused() -> None:

@@ -1,9 +1,10 @@
-"""Blocks on threads, the lock of parallel kernels, and limits of BLAS."""
+"""Blocks on threads, limits of BLAS, and the step that tells of compiling."""
 
 from __future__ import annotations
 
-import threading
+import re
 import time
+from pathlib import Path
 
 import numba
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from recsys_desktop.api import RunContext
-from recsys_desktop.toolkit.parallel import announce_compilation, blas_threads, in_blocks, numba_threads
+from recsys_desktop.toolkit.parallel import announce_compilation, blas_threads, in_blocks
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
@@ -68,33 +69,13 @@ def test_overlapping_limits_hold_the_smallest_and_restore_the_first() -> None:
     assert blas_limits() == before
 
 
-def test_parallel_kernels_run_one_at_a_time() -> None:
-    inside = most = 0
-    guard = threading.Lock()
-
-    def work() -> None:
-        nonlocal inside, most
-        with numba_threads(1):
-            with guard:
-                inside += 1
-                most = max(most, inside)
-            time.sleep(0.01)
-            with guard:
-                inside -= 1
-
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert most == 1
-
-
-def test_the_number_of_numba_threads_is_put_back() -> None:
-    before = numba.get_num_threads()
-    with numba_threads(1):
-        assert numba.get_num_threads() == 1
-    assert numba.get_num_threads() == before
+def test_no_kernel_uses_the_parallel_layer_of_numba() -> None:
+    """It aborts the process when two threads run such kernels at once; see `in_blocks`."""
+    root = Path(__file__).resolve().parents[2]
+    sources = [*(root / "recsys_desktop").rglob("*.py"), *(root / "plugins").rglob("*.py")]
+    users = [path.name for path in sources if re.search(r"parallel\s*=\s*True|\bprange\b", path.read_text("utf-8"))]
+    assert len(sources) > 50
+    assert users == []
 
 
 def test_compiling_is_told_once() -> None:
