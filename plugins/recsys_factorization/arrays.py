@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys_desktop.api import Query
-from recsys_desktop.api.dataset import Bool, Float32, Int32, Int64
+from recsys_desktop.api.dataset import Bool, Int32, Int64
 from recsys_desktop.toolkit.products import SparseRows
 
 Float64: TypeAlias = npt.NDArray[np.float64]
@@ -68,8 +68,8 @@ def known_ratings(query: Query, known_items: Bool) -> SparseRows:
     return SparseRows(indptr, rated.indices[known], rated.data[known])
 
 
-def lengthened(factors: Float32, rows: int) -> Float32:
-    """A copy of float32 (n, dimensions) with rows of zeros appended up to `rows`."""
+def lengthened(factors: npt.NDArray[Any], rows: int) -> npt.NDArray[Any]:
+    """A copy of an array (n, ...) with rows of zeros appended up to `rows`."""
     return np.concatenate((factors, np.zeros((rows - len(factors), *factors.shape[1:]), dtype=factors.dtype)))
 
 

@@ -88,7 +88,9 @@ class BayesianFM(Recommender):
         rows, ratings, width = shape.n_users + shape.n_items, shape.n_interactions, 1 + self.params.factors
         sets = 2 if self.params.implicit_sets else 1
         draws = min(self.params.kept_draws, self.params.sweeps)
-        memory = (30 + 24 * sets) * ratings + 4 * sets * (shape.n_items * draws * width + 4 * rows * width) + (4 << 20)
+        values = shape.item_values + shape.user_values if self.params.side_features else 0
+        memory = 48 * sets * ratings + 4 * sets * (shape.n_items * draws * width + 4 * rows * width)
+        memory += 40 * values + (5 << 20)
         seconds = self.params.sweeps * width * (sets * ratings * 7e-9 + sets * rows * 2e-8)
         return Forecast(int(memory), 0.2 + seconds, cheaper="svd")
 
@@ -138,67 +140,73 @@ class BayesianFM(Recommender):
         sweeps = self.params.sweeps
         burn_in = int(sweeps * _BURN_IN_SHARE)
         chosen = np.unique(np.linspace(burn_in, sweeps - 1, min(self.params.kept_draws, sweeps - burn_in)).astype(int))
-        draws: list[dict[str, Any]] = []
+        self._reserve(sampler, train, len(chosen))
         levels = np.zeros(train.n_items)
         factors = np.zeros((train.n_items, self.params.factors))
-        averaged = 0
+        averaged = kept = 0
         for sweep in range(sweeps):
             run.progress(sweep / sweeps, f"sweep {sweep + 1} of {sweeps}" + (", burn-in" if sweep < burn_in else ""))
             error = sampler.sweep(run)
             run.log(sweep + 1, loss=self.spread_ * error)
             stopping = run.should_stop
             if sweep >= burn_in or stopping:
-                draw = self._draw(sampler, train)
-                levels += draw["items"][:, 0]
-                turned = draw["items"][:, 1:]
+                items = sampler.items.totals.T.copy()
+                items[~self.known_items_] += sampler.items.means[:, 0]
+                turned = items[:, 1:]
+                levels += items[:, 0]
                 factors += turned @ aligned(turned, factors, train.item_counts) if averaged else turned
                 averaged += 1
                 if sweep in chosen or stopping:
-                    draws.append(draw)
+                    self._keep(kept, items, sampler, train)
+                    kept += 1
             if stopping:
                 break
-        self.drawn_items_ = self.known_items_.copy()
         self.item_levels_ = (levels / averaged).astype(np.float32)
         self.item_factors_ = (factors / averaged).astype(np.float32)
-        self._keep(draws, train)
-
-    def _draw(self, sampler: GibbsSampler, train: Dataset) -> dict[str, Any]:
-        """What serving needs of the present draw."""
-        width = 1 + self.params.factors
-        users, items = sampler.users, sampler.items
-        found = items.totals.T.copy()
-        found[~self.known_items_] += items.means[:, 0]
-        history = found.copy()
-        if self.params.implicit_sets:
-            history -= sampler.user_set_parts() / np.maximum(train.item_counts, 1)[:, None]
-        sets = np.zeros((train.n_items, width if self.params.implicit_sets else 0), dtype=np.float32)
-        if self.params.implicit_sets:
-            sets[self.known_items_] = users.weights[:, users.blocks[1]].T
-        attributes = 2 if self.params.implicit_sets else 1
-        return {
-            "items": found,
-            "history": history,
-            "sets": sets,
-            "users": np.stack((users.means[:, 0], users.precisions[:, 0])),
-            "prior": np.stack((items.means[:, 0], items.precisions[:, 0])),
-            "of_users": _weights_of(users, attributes),
-            "of_items": _weights_of(items, attributes),
-            "level": sampler.level,
-            "noise": sampler.noise_precision,
-        }
-
-    def _keep(self, draws: list[dict[str, Any]], train: Dataset) -> None:
-        self.item_draws_ = np.stack([draw["history"] for draw in draws], axis=1)
-        self.set_draws_ = np.stack([draw["sets"] for draw in draws], axis=1)
-        self.user_prior_ = np.stack([draw["users"] for draw in draws], axis=1)
-        self.item_prior_ = np.stack([draw["prior"] for draw in draws], axis=1)
-        self.user_attribute_draws_ = np.stack([draw["of_users"] for draw in draws], axis=1)
-        self.item_attribute_draws_ = np.stack([draw["of_items"] for draw in draws], axis=1)
-        self.level_draws_ = np.array([draw["level"] for draw in draws], dtype=np.float32)
-        self.noise_precisions_ = np.array([draw["noise"] for draw in draws], dtype=np.float32)
+        self.drawn_items_ = self.known_items_.copy()
+        self._cut(kept)
         self.rotations_ = np.stack(
-            [aligned(draw["items"][:, 1:], self.item_factors_, train.item_counts) for draw in draws]
+            [aligned(self.item_draws_[:, draw, 1:], self.item_factors_, train.item_counts) for draw in range(kept)]
         ).astype(np.float32)
+
+    def _reserve(self, sampler: GibbsSampler, train: Dataset, draws: int) -> None:
+        """Room for the kept draws."""
+        width = 1 + self.params.factors
+        attributes = [_attributes(side, self.params.implicit_sets) for side in (sampler.users, sampler.items)]
+        self.item_draws_ = np.empty((train.n_items, draws, width), dtype=np.float32)
+        self.set_draws_ = np.zeros((train.n_items, draws, width if self.params.implicit_sets else 0), dtype=np.float32)
+        self.user_prior_ = np.empty((2, draws, width), dtype=np.float32)
+        self.item_prior_ = np.empty((2, draws, width), dtype=np.float32)
+        self.user_attribute_draws_ = np.empty((attributes[0].shape[1], draws, width), dtype=np.float32)
+        self.item_attribute_draws_ = np.empty((attributes[1].shape[1], draws, width), dtype=np.float32)
+        self.level_draws_ = np.empty(draws, dtype=np.float32)
+        self.noise_precisions_ = np.empty(draws, dtype=np.float32)
+
+    def _keep(self, place: int, items: Float32, sampler: GibbsSampler, train: Dataset) -> None:
+        """Keep what serving needs of the present draw. items: float32 (n_items, 1 + factors)."""
+        self.item_draws_[:, place] = items
+        if self.params.implicit_sets:
+            part = sampler.user_set_parts() / np.maximum(train.item_counts, 1).astype(np.float32)[:, None]
+            self.item_draws_[:, place] -= part
+            self.set_draws_[self.known_items_, place] = sampler.users.weights[:, sampler.users.blocks[1]].T
+        for side, prior, draws in (
+            (sampler.users, self.user_prior_, self.user_attribute_draws_),
+            (sampler.items, self.item_prior_, self.item_attribute_draws_),
+        ):
+            prior[0, place], prior[1, place] = side.means[:, 0], side.precisions[:, 0]
+            draws[:, place] = _attributes(side, self.params.implicit_sets).T
+        self.level_draws_[place] = sampler.level
+        self.noise_precisions_[place] = sampler.noise_precision
+
+    def _cut(self, kept: int) -> None:
+        """Give up the room for draws that were not made because the person asked to stop."""
+        if kept == len(self.level_draws_):
+            return
+        for name in ("item_draws_", "set_draws_", "user_attribute_draws_", "item_attribute_draws_"):
+            setattr(self, name, getattr(self, name)[:, :kept].copy())
+        self.user_prior_, self.item_prior_ = self.user_prior_[:, :kept].copy(), self.item_prior_[:, :kept].copy()
+        self.level_draws_ = self.level_draws_[:kept].copy()
+        self.noise_precisions_ = self.noise_precisions_[:kept].copy()
 
     def _offsets(self, people: int, attributes: FeatureTable | None) -> Float32:
         """The overall level and what attributes add: float32 (people, draws, 1 + factors)."""
@@ -422,10 +430,10 @@ def _scaled(pattern: SparseRows, n_columns: int) -> Any:
     return pattern._replace(data=np.repeat(_scales(lengths), lengths)).to_csr(n_columns).tocsc()
 
 
-def _weights_of(design: Design, first_block: int) -> Float32:
-    """The weights of a block and those after it: float32 (features, 1 + factors)."""
-    begin = design.blocks[first_block].start if first_block < len(design.blocks) else design.weights.shape[1]
-    return design.weights[:, begin:].T.copy()
+def _attributes(side: Design, implicit_sets: bool) -> Float32:
+    """The weights of the side features: float32 (1 + factors, features)."""
+    blocks = side.blocks[2 if implicit_sets else 1 :]
+    return side.weights[:, blocks[0].start if blocks else side.weights.shape[1] :]
 
 
 def _to_state(encoding: Encoding) -> dict[str, Any]:

@@ -157,6 +157,66 @@ SVD = AlgorithmSpec(
 )
 
 
+class SVDPPParams(RidgeParams):
+    """Parameters of SVD++."""
+
+    regularisation: float = param(
+        0.06,
+        help="How strongly factors are held back for each rating they rest on, relative to the spread of ratings.",
+        gt=0,
+        le=10,
+        tune=TuningRange(0.02, 0.15, log=True),
+    )
+    factor_shrinkage: float = param(
+        4.0,
+        help="Draws the factors of people and items with few ratings towards the average; as if that many ratings said "
+        "nothing.",
+        unit="ratings",
+        gt=0,
+        le=1000,
+        tune=TuningRange(1.0, 15.0, log=True),
+        advanced=True,
+    )
+    set_shrinkage: float = param(
+        2000.0,
+        help="Draws what one item adds to people's sets, and one person to items' sets, towards nothing; strongest "
+        "where items, or people, have few ratings.",
+        ge=0,
+        le=1_000_000,
+        tune=TuningRange(300.0, 10_000.0, log=True),
+        advanced=True,
+    )
+    epochs: int = param(
+        30, help="Passes over the ratings, by user and by item in turn; the step falls to nothing.", ge=2, le=1000
+    )
+    learning_rate: float = param(
+        0.03,
+        help="Size of the first gradient steps; lower is slower and steadier.",
+        gt=0,
+        le=0.3,
+        tune=TuningRange(0.01, 0.06, log=True),
+    )
+    temporal_dynamics: bool = param(
+        True,
+        help="Let people's levels drift and items' averages change with time. More accurate for a stated moment, a "
+        "little less so without one.",
+        tune=TuningRange(choices=(True, False)),
+    )
+
+
+SVDPP = AlgorithmSpec(
+    id="svdpp",
+    name="SVD++",
+    family=Family.FACTORISATION,
+    summary="Predicts ratings also from what was rated by whom, whatever the ratings; more accurate than SVD.",
+    implementation="recsys_factorization.svdpp:SVDPlusPlus",
+    params=SVDPPParams,
+    capabilities=replace(_RIDGE_CAPABILITIES, uses_timestamps=True),
+    needs=Needs(ratings=True),
+    paper="Koren 2008, doi:10.1145/1401890.1401944; Koren 2009, doi:10.1145/1557019.1557072",
+)
+
+
 class ALSParams(RidgeParams):
     """Parameters of explicit alternating least squares."""
 
@@ -304,4 +364,4 @@ BAYESIAN_FM = AlgorithmSpec(
 @hookimpl
 def recsys_desktop_algorithms() -> Sequence[AlgorithmSpec]:
     """The algorithms of this package."""
-    return (IMPLICIT_ALS, BPR, SVD, ALS, BAYESIAN_FM)
+    return (IMPLICIT_ALS, BPR, SVD, SVDPP, ALS, BAYESIAN_FM)

@@ -19,7 +19,7 @@ from recsys_desktop.api import (
 from recsys_desktop.api.dataset import Bool, Float32, Int32, Int64
 from recsys_desktop.toolkit.parallel import in_blocks
 from recsys_desktop.toolkit.products import SparseRows
-from recsys_factorization.arrays import known_ratings, lengthened, merged, rows_of_columns, taken_rows
+from recsys_factorization.arrays import Float64, known_ratings, lengthened, merged, rows_of_columns, taken_rows
 from recsys_factorization.ridge_kernels import solve_ridge_rows
 
 ROWS_PER_BLOCK = 512
@@ -117,12 +117,7 @@ class RidgeRecommender(Recommender):
     def _explain(self, query: Query, items: Int32, scores: Float32) -> list[Explanation]:
         """score_j = base_j + sum over the history i of x_j^T A^-1 x_i y_i, A being the person's own ridge matrix."""
         rated = self._histories(query)
-        parts = ridge_contributions(
-            with_constant(self.item_factors_[rated.indices]),
-            self._deviations(rated) * np.float32(self.spread_),
-            self._penalty(np.diff(rated.indptr))[0],
-            with_constant(self.item_factors_[items]),
-        )
+        parts = self.spread_ * self._contributions(rated, items)
         codes = rated.indices.tolist()
         return [
             Explanation.of(
@@ -136,6 +131,15 @@ class RidgeRecommender(Recommender):
             )
             for item, score, part in zip(items, scores, parts, strict=True)
         ]
+
+    def _contributions(self, rated: SparseRows, items: Int32) -> Float64:
+        """What each rating of one person adds to b_u + p_u.q_j: float64 (items, ratings), in units of the spread."""
+        return ridge_contributions(
+            with_constant(self.item_factors_[rated.indices]),
+            self._deviations(rated),
+            self._penalty(np.diff(rated.indptr))[0],
+            with_constant(self.item_factors_[items]),
+        )
 
     def item_embeddings(self) -> Float32:
         """float32 (n_items, factors); NaN for items without ratings."""
@@ -153,7 +157,7 @@ class RidgeRecommender(Recommender):
         self.item_factors_ = lengthened(self.item_factors_, additions.n_items)
         self.user_biases_ = lengthened(self.user_biases_, additions.n_users)
         self.user_factors_ = lengthened(self.user_factors_, additions.n_users)
-        new = SparseRows.of(additions.matrix("rating"))
+        new = self._ratings_of(additions)
         rated = merged(self._rated, new)
         self.rated_indptr_, self.rated_items_, self.ratings_ = rated
         users = np.flatnonzero(np.diff(new.indptr) > 0)
@@ -161,6 +165,10 @@ class RidgeRecommender(Recommender):
         self._refold(users, rated)
         self._solve_items(items, rated)
         self._refold(users, rated)
+
+    def _ratings_of(self, additions: Dataset) -> SparseRows:
+        """The ratings of new interactions, as `_rated` holds the old ones."""
+        return SparseRows.of(additions.matrix("rating"))
 
     def _refold(self, users: npt.NDArray[Any], rated: SparseRows) -> None:
         solution = self._solve_people(taken_rows(rated, users))
@@ -194,11 +202,14 @@ def with_constant(factors: Float32) -> Float32:
     return features
 
 
-def ridge_contributions(own: Float32, targets: Float32, penalty: Float32, wanted: Float32) -> npt.NDArray[np.float64]:
+def ridge_contributions(
+    own: Float32, targets: Float32, penalty: Float32, wanted: Float32, priors: Float32 | None = None
+) -> Float64:
     """What each entry of one ridge regression adds to the predictions: float64 (wanted, entries).
 
     own: float32 (entries, dimensions), x. targets: float32 (entries,). penalty: float32 (2,), of the first dimension
-    and the others. wanted: float32 (wanted, dimensions), x of what is predicted.
+    and the others. wanted: float32 (wanted, dimensions), x of what is predicted. priors: float32 (entries, dimensions),
+    parts of the solution that the regression is drawn towards instead of 0.
     """
     rows = own.astype(np.float64)
     matrix = rows.T @ rows
@@ -206,5 +217,7 @@ def ridge_contributions(own: Float32, targets: Float32, penalty: Float32, wanted
     diagonal[0] = penalty[0]
     matrix[np.diag_indices_from(matrix)] += diagonal
     weights = np.linalg.solve(matrix, wanted.astype(np.float64).T)
-    parts: npt.NDArray[np.float64] = (rows @ weights).T * targets
+    parts: Float64 = (rows @ weights).T * targets
+    if priors is not None:
+        parts += ((priors * diagonal) @ weights).T
     return parts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from recsys_desktop.api.testing import AlgorithmConformance
-from recsys_factorization.plugin import ALS, BAYESIAN_FM, BPR, IMPLICIT_ALS, SVD
+from recsys_factorization.plugin import ALS, BAYESIAN_FM, BPR, IMPLICIT_ALS, SVD, SVDPP
 
 
 class TestImplicitALSConforms(AlgorithmConformance):
@@ -25,3 +25,7 @@ class TestBPRConforms(AlgorithmConformance):
 class TestBayesianFMConforms(AlgorithmConformance):
     spec = BAYESIAN_FM
     params = {"sweeps": 40, "kept_draws": 10}
+
+
+class TestSVDPlusPlusConforms(AlgorithmConformance):
+    spec = SVDPP
