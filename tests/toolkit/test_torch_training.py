@@ -1,24 +1,36 @@
-"""The training loop: early stopping, best weights, epochs, stopping, clipping, divergence, seeds."""
+"""The training loop: early stopping, best weights, stopping, divergence, checkpoints, short memory, precision."""
 
 from __future__ import annotations
 
-from typing import Any
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 import torch
 
 from recsys_desktop.api import InvalidParameter, RunContext, Validation
+from recsys_desktop.toolkit import checkpoints, torch_training
 from recsys_desktop.toolkit.torch_training import (
     BatchLoss,
     EpochBatches,
     SeededDropout,
     TrainingDiverged,
+    TrainingOutOfMemory,
     TrainingResult,
     TrainingSettings,
     adam,
     choose_device,
     fitting_batch_size,
+    half_precision,
+    halves_by_rows,
     seeded,
     shuffled_batches,
     torch_threads,
@@ -217,3 +229,282 @@ def test_small_data_take_small_batches() -> None:
     assert fitting_batch_size(2048, 6400) == 200
     assert fitting_batch_size(2048, 10) == 32
     assert fitting_batch_size(16, 10) == 16
+
+
+@pytest.fixture
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkpoint at the end of every epoch."""
+    monkeypatch.setattr(checkpoints, "INTERVAL_SECONDS", 0.0)
+    monkeypatch.setattr(checkpoints, "LARGEST_SHARE", float("inf"))
+
+
+class Interrupted(Exception):
+    """What a test throws to leave a training in the middle."""
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+import torch
+from recsys_desktop.api import RunContext, Validation
+from recsys_desktop.toolkit import checkpoints
+from recsys_desktop.toolkit.torch_training import (
+    BatchLoss, EpochBatches, SeededDropout, TrainingSettings, adam, seeded, shuffled_batches, train,
+)
+
+checkpoints.INTERVAL_SECONDS, checkpoints.LARGEST_SHARE = 0.0, float("inf")
+folder, out, slow = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] == "slow"
+
+class Run(RunContext):
+    validates = True
+    def log(self, step, **values):
+        print(step, values, flush=True)
+        if slow and step == 7:
+            time.sleep(600)
+
+run = Run(9, checkpoints=folder, device="cpu")
+generator = seeded(run, "weights")
+network = torch.nn.Sequential(torch.nn.Linear(6, 8), SeededDropout(0.3), torch.nn.Linear(8, 1))
+with torch.no_grad():
+    for parameter in network.parameters():
+        parameter.normal_(generator=generator)
+rows = torch.randn(64, 6, generator=seeded(run, "rows"))
+state = {}
+
+def begin(epoch):
+    state["noise"] = seeded(run, f"noise {epoch}")
+
+def batches(generator):
+    return EpochBatches(8, (rows[chosen] for chosen in shuffled_batches(64, 8, generator)))
+
+def loss(batch):
+    noise = torch.randn(len(batch), generator=state["noise"])
+    return BatchLoss((network(batch)[:, 0] - batch.sum(1) - noise).square().mean(), len(batch))
+
+def validate():
+    with torch.no_grad():
+        return Validation("rmse", float((network(rows)[:, 0] - rows.sum(1)).square().mean()), False)
+
+settings = TrainingSettings(epochs=12, patience=4, learning_rate=0.05, decays=True, gradient_norm=1.0)
+result = train(network, adam(network, 0.05), batches, loss, settings, run, validate, begin_epoch=begin, key="data 1")
+torch.save(network.state_dict(), out)
+print("result", result.best_epoch, result.epochs, result.losses)
+"""
+
+
+def test_a_killed_training_resumes_and_ends_with_the_same_bits(tmp_path: Path) -> None:
+    script = tmp_path / "training.py"
+    script.write_text(KILLED, encoding="utf-8")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+    def command(place: str, pace: str) -> list[str]:
+        (tmp_path / place).mkdir(exist_ok=True)
+        return [sys.executable, str(script), str(tmp_path / place), str(tmp_path / f"{place}.pt"), pace]
+
+    killed = subprocess.Popen(command("killed", "slow"), stdout=subprocess.PIPE, text=True, env=environment)
+    assert killed.stdout is not None
+    seen = [next(killed.stdout) for _ in range(7)]
+    killed.send_signal(signal.SIGTERM if os.name == "nt" else signal.SIGKILL)
+    killed.wait()
+    assert not (tmp_path / "killed.pt").exists()
+    outputs = [
+        subprocess.run(command(place, "fast"), capture_output=True, text=True, env=environment, check=True)
+        for place in ("killed", "whole")
+    ]
+    assert outputs[0].stdout == outputs[1].stdout, outputs[0].stderr
+    assert outputs[0].stdout.splitlines()[:7] == [line.rstrip() for line in seen]
+    resumed, whole = (torch.load(tmp_path / f"{place}.pt", weights_only=True) for place in ("killed", "whole"))
+    assert all(torch.equal(resumed[name], whole[name]) for name in whole)
+
+
+def leave_after(epochs: int, network: Line, run: Recorded, **settings: Any) -> None:
+    """Train for so many epochs and leave without an orderly end."""
+
+    def batches_left(epoch: int) -> None:
+        if epoch > epochs:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        resume(network, run, begin_epoch=batches_left, **settings)
+
+
+def resume(network: Line, run: Recorded, **options: Any) -> TrainingResult:
+    rows = torch.linspace(0.5, 1.5, 8)
+    settings = TrainingSettings(epochs=6, patience=9, learning_rate=options.pop("learning_rate", 0.1))
+    optimizer = options.pop("optimizer", torch.optim.Adam)(network.parameters(), lr=settings.learning_rate)
+    return train(
+        network, optimizer, lambda _: EpochBatches(1, [rows]), network.loss, settings, run, lambda: None, **options
+    )
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_resumed_training_repeats_what_it_logged_and_goes_on(tmp_path: Path) -> None:
+    whole, resumed = Line(), Line()
+    expected = Recorded()
+    resume(whole, expected)
+    leave_after(4, Line(), Recorded(checkpoints=tmp_path))
+    run = Recorded(checkpoints=tmp_path)
+    trained: list[int] = []
+    result = resume(resumed, run, begin_epoch=trained.append)
+    assert trained == [5, 6]
+    assert resumed.w.item() == whole.w.item()
+    assert run.logged == expected.logged
+    assert result.epochs == 6
+    again = Recorded(checkpoints=tmp_path)
+    trained.clear()
+    assert resume(Line(), again, begin_epoch=trained.append) == result
+    assert trained == []
+    assert again.logged == expected.logged
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"seed": 2},
+        {"key": "other data"},
+        {"start": 1.0},
+        {"learning_rate": 0.2},
+        {"epochs": 5},
+        {"optimizer": lambda parameters, lr: torch.optim.Adam(parameters, lr=lr, weight_decay=0.1)},
+    ],
+    ids=lambda other: next(iter(other)),
+)
+@pytest.mark.usefixtures("eager")
+def test_a_checkpoint_of_another_training_is_refused(
+    other: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    leave_after(3, Line(), Recorded(seed=1, checkpoints=tmp_path), key="data")
+    options = {"key": "data", **other}
+    run = Recorded(seed=options.pop("seed", 1), epochs=options.pop("epochs", None), checkpoints=tmp_path)
+    trained: list[int] = []
+    with caplog.at_level(logging.WARNING):
+        resume(Line(options.pop("start", 0.0)), run, begin_epoch=trained.append, **options)
+    assert trained[0] == 1
+    assert "belongs to another training" in caplog.text
+
+
+@pytest.mark.usefixtures("eager")
+def test_stages_of_a_fit_keep_checkpoints_of_their_own(tmp_path: Path) -> None:
+    for stage in ("first", "second"):
+        resume(Line(), Recorded(checkpoints=tmp_path), stage=stage)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["first.safetensors", "second.safetensors"]
+
+
+def test_a_short_training_writes_no_checkpoint(tmp_path: Path) -> None:
+    resume(Line(), Recorded(checkpoints=tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    whole = Line()
+    resume(whole, Recorded(checkpoints=tmp_path))
+    file = tmp_path / "training.safetensors"
+    file.write_bytes(file.read_bytes()[:-2])
+    network = Line()
+    with caplog.at_level(logging.WARNING):
+        resume(network, Recorded(checkpoints=tmp_path))
+    assert "is damaged" in caplog.text
+    assert network.w.item() == whole.w.item()
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_disk_that_refuses_costs_the_checkpoint_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        result = resume(Line(), Recorded(checkpoints=tmp_path / "absent"))
+    assert result.epochs == 6
+    assert caplog.text.count("cannot be written") == 1
+
+
+def test_writing_checkpoints_takes_a_small_share_of_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 11.0, 12.0, 15.0, 30.0, 34.9, 75.1])
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    file = checkpoints.CheckpointFile(tmp_path, "training", {})
+    assert file.due(finished=False)
+    file.write({}, {})
+    assert [file.due(finished=False) for _ in range(3)] == [False, False, True]
+
+
+class Pair(NamedTuple):
+    rows: torch.Tensor
+    targets: torch.Tensor
+    absent: None = None
+
+
+def short_of_memory(most: int, error: Exception, halves: Callable[[Any], Any] | None, **options: Any) -> torch.Tensor:
+    """The weights of a linear network trained where a batch of more than `most` rows does not fit."""
+    rows = torch.randn(12, 3, generator=torch.Generator().manual_seed(1))
+    network = torch.nn.Linear(3, 1)
+    torch.nn.init.ones_(network.weight)
+    torch.nn.init.zeros_(network.bias)
+
+    def loss(batch: Pair) -> BatchLoss:
+        if len(batch.rows) > most:
+            raise error
+        return BatchLoss((network(batch.rows)[:, 0] - batch.targets).square().mean(), len(batch.rows))
+
+    def batches(generator: np.random.Generator) -> EpochBatches[Pair]:
+        chosen = shuffled_batches(12, 7, generator)
+        return EpochBatches(2, (Pair(rows[picked], rows[picked].sum(1)) for picked in chosen))
+
+    settings = TrainingSettings(epochs=4, patience=1, learning_rate=0.1, gradient_norm=1.0)
+    run = options.get("run", Recorded())
+    train(network, adam(network, 0.1), batches, loss, settings, run, lambda: None, halves=halves)
+    return network.weight.detach()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory: you tried ..."),
+        MemoryError(),
+    ],
+)
+def test_where_memory_runs_out_batches_are_halved_and_steps_stay_the_same(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = Recorded()
+    texts: list[str] = []
+    run.progress = lambda fraction, text="": texts.append(text)  # type: ignore[method-assign]
+    with caplog.at_level(logging.WARNING):
+        weights = short_of_memory(2, error, halves_by_rows, run=run)
+    torch.testing.assert_close(weights, short_of_memory(12, error, None))
+    assert "each batch in 4 parts" in texts[0]
+    assert caplog.text.count("batches are halved") == 2
+
+
+def test_memory_that_is_never_enough_names_what_to_lower() -> None:
+    error = torch.OutOfMemoryError("CUDA out of memory")
+    with pytest.raises(TrainingOutOfMemory, match=r"step 1 of epoch 1.*lower 'batch_size'"):
+        short_of_memory(0, error, halves_by_rows)
+    with pytest.raises(TrainingOutOfMemory, match="lower 'batch_size'"):
+        short_of_memory(2, error, None)
+    with pytest.raises(RuntimeError, match="shapes"):
+        short_of_memory(2, RuntimeError("shapes do not match"), halves_by_rows)
+
+
+@pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
+def test_half_precision_changes_the_arithmetic_and_not_what_is_learnt(
+    half: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch_training, "half_precision", lambda device: half)
+    network = torch.nn.Linear(4, 1)
+    rows = torch.randn(32, 4, generator=torch.Generator().manual_seed(1))
+    types: set[torch.dtype] = set()
+
+    def loss(batch: torch.Tensor) -> BatchLoss:
+        found = network(batch)
+        types.add(found.dtype)
+        return BatchLoss((found[:, 0].float() - batch.sum(1)).square().mean(), len(batch))
+
+    settings = TrainingSettings(epochs=150, patience=1, learning_rate=0.1, gradient_norm=5.0, mixed_precision=True)
+    optimizer = adam(network, 0.1)
+    train(network, optimizer, lambda _: EpochBatches(1, [rows]), loss, settings, RunContext(), lambda: None)
+    assert types == {half}
+    assert network.weight.dtype == torch.float32
+    torch.testing.assert_close(network.weight.detach(), torch.ones(1, 4), atol=0.02, rtol=0)
+
+
+def test_a_processor_keeps_full_precision() -> None:
+    assert half_precision(torch.device("cpu")) is None
