@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -322,4 +323,8 @@ def demo(
     output.say(f"  the comparison   {result.report}")
     output.say(f"  the model        {result.model_folder}  ({result.model})")
     output.say(f"This took {seconds(result.seconds)}.")
-    output.say(following(settings.workspace, "--help") + "; without a verb the window opens")
+    answer = result.recommendations
+    if answer.items and answer.person.user is not None:
+        user, item = shlex.quote(answer.person.user), shlex.quote(answer.items[0].item)
+        output.say(following(settings.workspace, f"explain {result.model} --user {user} --item {item}"))
+    output.say("Without a verb the window opens.")

@@ -16,7 +16,7 @@ import os as _os
 _os.environ["HF_HUB_OFFLINE"] = "1"
 _os.environ["TRANSFORMERS_OFFLINE"] = "1"
 
-from recsys_desktop.engine.demo import DemoRequest, DemoResult
+from recsys_desktop.engine.demo import DemoRequest, DemoResult, one_of_each_family
 from recsys_desktop.engine.doctor import examine
 from recsys_desktop.engine.errors import (
     Cancelled,
@@ -67,6 +67,7 @@ from recsys_desktop.engine.results import (
     WrittenPredictions,
 )
 from recsys_desktop.engine.runs import EngineRun, LogEntry
+from recsys_desktop.engine.sentences import without_share
 from recsys_desktop.engine.session import plugins_of
 from recsys_desktop.engine.tables import read_history, read_pairs
 
@@ -116,10 +117,12 @@ __all__ = [
     "WrittenPredictions",
     "examine",
     "inspect_files",
+    "one_of_each_family",
     "plain",
     "plugins_of",
     "read_history",
     "read_pairs",
     "readable_bytes",
     "samples",
+    "without_share",
 ]

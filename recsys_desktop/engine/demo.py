@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,14 +54,20 @@ class DemoResult(PlainData):
 
 
 def demo_algorithms(registry: Registry, dataset: Dataset) -> list[str]:
-    """One algorithm of every family, in the order of families: the first that ranks and can be fitted to the data.
+    """One algorithm of every family that ranks and can be fitted to the data."""
+    return one_of_each_family(
+        spec for spec in registry.algorithms.values() if spec.capabilities.ranks and _suits(spec, dataset)
+    )
+
+
+def one_of_each_family(specs: Iterable[AlgorithmSpec]) -> list[str]:
+    """The id of each family's first algorithm, in the order of families.
 
     Where a family has some that draw nothing at random, the first of those.
     """
     families: dict[str, list[AlgorithmSpec]] = {}
-    for spec in registry.algorithms.values():
-        if spec.capabilities.ranks and _suits(spec, dataset):
-            families.setdefault(spec.family, []).append(spec)
+    for spec in specs:
+        families.setdefault(spec.family, []).append(spec)
     return [min(specs, key=lambda spec: spec.capabilities.randomised).id for specs in families.values()]
 
 

@@ -66,6 +66,13 @@ def phrase(key: str, **values: Any) -> Phrase:
     return Phrase(key, values, WORDINGS[key].format(**{name: _text(name, value) for name, value in values.items()}))
 
 
+def without_share(sentence: Phrase) -> str:
+    """A sentence without the share that its reasons have in the score, for where there is little room."""
+    if sentence.values.get("share") is None:
+        return sentence.text
+    return phrase(sentence.key, **{**sentence.values, "share": None}).text
+
+
 def _text(name: str, value: Any) -> str:
     if name == "share":
         return "" if value is None else f" ({value:.0%} of its score)"

@@ -10,7 +10,7 @@ import pytest
 from recsys_desktop.engine import Engine, ExplainRequest, RecommendRequest, TrainRequest, UnknownName
 from recsys_desktop.engine.explaining import item_facts
 from recsys_desktop.engine.results import ExplanationPart
-from recsys_desktop.engine.sentences import WORDINGS, ItemFacts, Telling, phrase, sentence
+from recsys_desktop.engine.sentences import WORDINGS, ItemFacts, Telling, phrase, sentence, without_share
 
 FACTS = ItemFacts(30, mean=4.3, overall=3.6)
 
@@ -260,3 +260,10 @@ def test_a_model_without_any_score_is_not_said_to_miss_the_items(
     assert served.rank(query, 3).reasons == ("Toy together gives no score to any item for this history",)
     monkeypatch.setattr(served.model, "known_items_", np.zeros(served.dataset.n_items, dtype=np.bool_))
     assert served.rank(query, 3).reasons == ("Toy together knows none of the items in the history",)
+
+
+def test_a_sentence_can_leave_the_share_out() -> None:
+    whole = phrase("because-features", labels=["Drama", "Crime"], share=0.25)
+    assert whole.text == "It matches what you chose: Drama and Crime (25% of its score)."
+    assert without_share(whole) == "It matches what you chose: Drama and Crime."
+    assert without_share(phrase("random")) == "Picked at random."

@@ -259,6 +259,8 @@ class ComparisonWorkbench(PageFrame):
         )
 
     def _show_algorithms(self) -> None:
+        from recsys_desktop.engine import one_of_each_family
+
         chosen = {key for key, box in self._boxes.items() if box.isChecked()}
         first = not self._boxes
         while (item := self._choice_grid.takeAt(0)) is not None:
@@ -269,6 +271,9 @@ class ComparisonWorkbench(PageFrame):
         families: dict[str, list[AlgorithmSpec]] = {}
         for spec in self.session.engine.registry.algorithms.values():
             families.setdefault(spec.family.value, []).append(spec)
+        if first:
+            ranking = (spec for spec in self.session.engine.registry.algorithms.values() if spec.capabilities.ranks)
+            chosen = set(one_of_each_family(spec for spec in ranking if not lacking(spec, self._statistics)))
         for place, (family, specs) in enumerate(families.items()):
             group = QWidget()
             group.setProperty("plain", "true")
@@ -277,7 +282,7 @@ class ComparisonWorkbench(PageFrame):
             column.setSpacing(6)
             column.addWidget(text_label(family, "family"))
             for spec in specs:
-                column.addWidget(self._box(spec, first or spec.id in chosen))
+                column.addWidget(self._box(spec, spec.id in chosen))
             column.addStretch(1)
             self._choice_grid.addWidget(group, place // 3, place % 3)
         self._choice_grid.setRowStretch(len(families) // 3 + 1, 1)

@@ -89,7 +89,8 @@ class ModelsPage(PageFrame):
         return found.name if found is not None else formats.DASH
 
     def _show(self) -> None:
-        kept = self.chosen.id if self.chosen is not None else None
+        shown = self.chosen or self.session.model
+        kept = shown.id if shown is not None else None
         self._shown = [model for model in self.session.models if model.id not in self._leaving]
         models = self._shown
         self.count_chip.set_fact(str(len(models)), "version" if len(models) == 1 else "versions")

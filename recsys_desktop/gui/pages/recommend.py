@@ -181,11 +181,13 @@ def card_view(
     entry: Recommendation, place: int, scale: tuple[float, float, float] | None, *, compact: bool
 ) -> RecommendationView:
     """Return what a card shows of a recommendation; a compact one, for two lists side by side, has no chips."""
+    from recsys_desktop.engine import without_share
+
     return RecommendationView(
         rank=place,
         title=entry.title,
         attributes=attribute_text(dict(entry.attributes)),
-        reason=entry.sentence.text,
+        reason=without_share(entry.sentence),
         reason_names=tuple(names_in(entry.sentence.values)),
         chips=() if compact else telling_chips(entry),
         confidence=entry.confidence,
