@@ -28,6 +28,12 @@ def test_semicolons_win_over_decimal_commas(write) -> None:
     assert (layout.dialect.delimiter, layout.decimal) == (";", ",")
 
 
+def test_one_misprint_does_not_hide_decimal_commas(write) -> None:
+    rows = "".join(f"u{row};i{row};{'x' if row == 3 else '3,5'}\n" for row in range(8))
+    layout = sniff_text(write("r.csv", f"user;item;rating\n{rows}"), ReadOptions())
+    assert (layout.dialect.delimiter, layout.decimal) == (";", ",")
+
+
 def test_a_title_with_commas_is_no_decimal_comma(write) -> None:
     layout = sniff_text(write("r.csv", 'item;title;price\n1;"a, b";2.5\n2;"1,2";3.5\n'), ReadOptions())
     assert layout.decimal == "."

@@ -304,21 +304,25 @@ def looks_like_header(rows: list[tuple[str, ...]]) -> bool:
         return len(set(first)) == len(first) and len(first) > 1
     for position, name in enumerate(first):
         column = [row[position] for row in below]
-        numbers = sum(bool(_NUMBER.match(cell)) for cell in column)
-        if numbers > 0.8 * len(column):
+        if _is_numeric(column):
             return True
         if name in column:
             return False
     return all(len(cell) < 40 for cell in first) and all(any(letter.isdigit() for letter in row[0]) for row in below)
 
 
+def _is_numeric(column: list[str]) -> bool:
+    """Whether cells are numbers, a few misprints aside."""
+    return sum(bool(_NUMBER.match(cell)) for cell in column) > 0.8 * len(column)
+
+
 def sniff_decimal(rows: list[tuple[str, ...]] | tuple[tuple[str, ...], ...]) -> str:
-    """A comma where some column is written with decimal commas and none with decimal points."""
+    """A comma where some column of numbers is written with decimal commas and none with decimal points."""
     commas = points = 0
     width = max((len(row) for row in rows), default=0)
     for position in range(width):
         column = [row[position].strip() for row in rows if len(row) > position and row[position].strip()]
-        if column and all(_NUMBER.match(cell) for cell in column):
+        if column and _is_numeric(column):
             commas += any(_DECIMAL_COMMA.match(cell) for cell in column)
             points += any(_DECIMAL_POINT.match(cell) for cell in column)
     return "," if commas and not points else "."
