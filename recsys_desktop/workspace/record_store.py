@@ -125,6 +125,15 @@ class RecordStore:
             require_one(changed, "running run", run_id)
             return find_run(connection, run_id)
 
+    def note_resumed(self, run_id: str, by_run: str) -> None:
+        """Say in the record of a killed run which run has taken it up."""
+        with self._database.writing() as connection:
+            changed = connection.execute(
+                "UPDATE runs SET error = ? WHERE id = ? AND state = 'died'",
+                (f"The program stopped before this ended. Run {by_run} has taken it up.", run_id),
+            )
+            require_one(changed, "killed run", run_id)
+
     def runs(
         self, *, state: RunState | None = None, kind: str | None = None, limit: int | None = None
     ) -> list[RunRecord]:

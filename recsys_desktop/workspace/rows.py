@@ -5,7 +5,7 @@ import math
 import secrets
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -201,13 +201,17 @@ def move_activation(connection: sqlite3.Connection, missing: ModelRecord, newest
     )
 
 
-def mark_died_runs(connection: sqlite3.Connection) -> list[RunRecord]:
-    """Mark every running run as died, for the caller knows that no other writer is alive; returns them."""
+def mark_died_runs(connection: sqlite3.Connection, resumable: Collection[str] = ()) -> list[RunRecord]:
+    """Mark every running run as died, for the caller knows that no other writer is alive; returns them.
+
+    ``resumable``: the ids of those that have left a checkpoint.
+    """
     rows = connection.execute("SELECT id FROM runs WHERE state = 'running' ORDER BY sequence").fetchall()
-    connection.execute(
-        "UPDATE runs SET state = 'died', error = ? WHERE state = 'running'",
-        ("The program stopped before this ended. Nothing of it was kept; start it again.",),
-    )
+    for row in rows:
+        text = "The program stopped before this ended. Nothing of it was kept; start it again."
+        if row["id"] in resumable:
+            text = f"The program stopped before this ended. Resume it: recsys-desktop train --resume {row['id']}"
+        connection.execute("UPDATE runs SET state = 'died', error = ? WHERE id = ?", (text, row["id"]))
     return [find_run(connection, row["id"]) for row in rows]
 
 

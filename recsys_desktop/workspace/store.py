@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Generic, Literal, TypeVar
 
 from recsys_desktop.workspace import artifacts, rows
+from recsys_desktop.workspace.checkpoints import CHECKPOINTS_FOLDER, KEPT_CHECKPOINTS, CheckpointFolders
 from recsys_desktop.workspace.database import Database, Gate
 from recsys_desktop.workspace.durable import rename
 from recsys_desktop.workspace.errors import (
@@ -76,6 +77,7 @@ class Workspace(RecordStore):
     path: the folder.
     mode: "write" or "read".
     recovery: what opening for writing found of an earlier process that did not end well.
+    checkpoints: where running work keeps what it needs to resume.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class Workspace(RecordStore):
         super().__init__(path, database)
         self.mode: Literal["read", "write"] = "write" if lock is not None else "read"
         self.recovery = recovery or Recovery()
+        self.checkpoints = CheckpointFolders(path / CHECKPOINTS_FOLDER)
         self._lock = lock
         self._commit_turn = threading.Lock()
         self._publications = Gate(f"The workspace {path} was closed.")
@@ -337,6 +340,10 @@ class Workspace(RecordStore):
                 with self._database.writing() as connection:
                     rows.forget_artifact(connection, kind, name)
 
+    def resumable_runs(self) -> list[RunRecord]:
+        """Killed runs that have left a checkpoint, newest first."""
+        return [run for run in self.runs(state="died") if self.checkpoints.holds(run.id)]
+
     def verify(self, record: ArtifactRecord, *, contents: bool = True) -> None:
         """Check a record's files against their checksums; ``contents=False`` compares sizes only, which is instant.
 
@@ -389,7 +396,7 @@ class Workspace(RecordStore):
         with self._database.reading() as connection:
             announced = rows.announced_artifacts(connection)
             recorded = rows.recorded_artifacts(connection)
-            any_running = connection.execute("SELECT 1 FROM runs WHERE state = 'running'").fetchone() is not None
+            running = [row["id"] for row in connection.execute("SELECT id FROM runs WHERE state = 'running'")]
         folders = {self.folder_of(record) for record in recorded}
         swept: list[Path] = []
         settled: list[tuple[str, str]] = []
@@ -407,13 +414,15 @@ class Workspace(RecordStore):
         missing = [record for record in recorded if not artifacts.is_complete(self.folder_of(record))]
         stand_ins = list(self._stand_ins(missing))
         died: list[RunRecord] = []
-        if any_running or settled or stand_ins:
+        if running or settled or stand_ins:
+            resumable = {run_id for run_id in running if self.checkpoints.holds(run_id)}
             with self._database.writing() as connection:
-                died = rows.mark_died_runs(connection)
+                died = rows.mark_died_runs(connection, resumable)
                 for kind, name in settled:
                     rows.forget_artifact(connection, kind, name)
                 for absent, newest in stand_ins:
                     rows.move_activation(connection, absent, newest)
+        swept += self.checkpoints.sweep({run.id for run in self.resumable_runs()[:KEPT_CHECKPOINTS]})
         recovery = Recovery(
             died_runs=tuple(died),
             swept=tuple(map(str, swept)),
