@@ -86,9 +86,11 @@ def file_size(size: float) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Write a time span: ``0.2 s``, ``48 s``, ``3 min``, ``2 h 05 min``."""
+    """Write a time span: ``45 ms``, ``0.2 s``, ``48 s``, ``3 min``, ``2 h 05 min``."""
     if seconds is None or not math.isfinite(seconds):
         return DASH
+    if 0 < seconds < 0.1:
+        return f"{max(1, round(seconds * 1000))} ms"
     if seconds < 10:
         return f"{decimal(seconds, 1)} s"
     if seconds < 120:

@@ -251,6 +251,9 @@ def test_numbers_are_written_for_people() -> None:
     assert formats.signed(0.0) == "0.00"
     assert formats.decimal(float("nan")) == formats.DASH
     assert formats.duration(0.2) == "0.2 s"
+    assert formats.duration(0.0477) == "48 ms"
+    assert formats.duration(0.0001) == "1 ms"
+    assert formats.duration(0) == "0.0 s"
     assert formats.duration(3725) == "1 h 02 min"
     assert formats.file_size(2_338_261) == "2.3 MB"
     assert formats.short(29_400) == "29.4k"
