@@ -9,7 +9,6 @@ from recsys_desktop.api.dataset import Float32
 from recsys_desktop.toolkit.parallel import announce_compilation, in_blocks
 from recsys_desktop.toolkit.products import SparseRows
 from recsys_factorization.plugin import ALS, ALSParams
-from recsys_factorization.ridge_kernels import solve_ridge_rows
 from recsys_factorization.ridge_recommender import ROWS_PER_BLOCK, RidgeRecommender, with_constant
 
 _ERROR_BLOCK = 1 << 13
@@ -36,14 +35,12 @@ class ExplicitALS(RidgeRecommender):
         return Forecast(int(memory), 0.1 + operations / 6e9, cheaper="svd")
 
     def _fit(self, train: Dataset, run: RunContext) -> None:
-        announce_compilation(run, solve_ridge_rows)
+        announce_compilation(run, self.solver)
         by_user = self._begin(train)
         by_item = by_user.transposed(train.n_items)
         deviations = (by_item.data - np.float32(self.mean_)) / np.float32(self.spread_)
-        generator = run.generator("als")
         factors = self.params.factors
-        self.item_factors_ = generator.standard_normal((train.n_items, factors), dtype=np.float32)
-        self.item_factors_ *= np.float32(0.1 / np.sqrt(factors))
+        self.item_factors_ = self._initial_factors(train.n_items, run.generator(self.spec.id))
         self.item_factors_[~self.known_items_] = 0
         self.item_biases_ = np.zeros(train.n_items, dtype=np.float32)
         of_users, of_items = self._penalty(train.user_counts), self._penalty(train.item_counts)
@@ -61,6 +58,12 @@ class ExplicitALS(RidgeRecommender):
             self.item_biases_, self.item_factors_ = things[:, 0].copy(), things[:, 1:].copy()
         self._finish(run)
 
+    def _initial_factors(self, n_items: int, generator: np.random.Generator) -> Float32:
+        """Where the items start: float32 (n_items, factors)."""
+        factors = generator.standard_normal((n_items, self.params.factors), dtype=np.float32)
+        factors *= np.float32(0.1 / np.sqrt(self.params.factors))
+        return factors
+
     def _half(
         self, rows: SparseRows, fixed: Float32, penalty: Float32, solution: Float32, run: RunContext, done: int
     ) -> bool:
@@ -68,7 +71,7 @@ class ExplicitALS(RidgeRecommender):
         features = with_constant(fixed)
         halves = 2 * self.params.iterations
         return in_blocks(
-            lambda begin, end: solve_ridge_rows(begin, end, *rows, features, penalty, solution),
+            lambda begin, end: self.solver(begin, end, *rows, features, penalty, solution),
             rows.n_rows,
             ROWS_PER_BLOCK,
             run.threads,
@@ -81,7 +84,7 @@ class ExplicitALS(RidgeRecommender):
         owners = np.repeat(np.arange(rows.n_rows), np.diff(rows.indptr))
         squared = 0.0
         for begin in range(0, len(owners), _ERROR_BLOCK):
-            part = slice(begin, begin + (_ERROR_BLOCK))
+            part = slice(begin, begin + _ERROR_BLOCK)
             own, other = people[owners[part]], self.item_factors_[rows.indices[part]]
             errors = rows.data[part] - own[:, 0] - np.einsum("nf,nf->n", own[:, 1:], other)
             squared += float(np.square(errors).sum(dtype=np.float64))

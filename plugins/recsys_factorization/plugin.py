@@ -253,6 +253,42 @@ ALS = AlgorithmSpec(
 )
 
 
+class NMFParams(ALSParams):
+    """Parameters of non-negative factorisation."""
+
+    factors: int = param(
+        16,
+        help="Tastes to tell apart; fewer are broader and easier to read, more are finer.",
+        ge=1,
+        le=256,
+        tune=TuningRange(8, 32, log=True),
+    )
+    factor_shrinkage: float = param(
+        2.0,
+        help="Draws the factors of people and items with few ratings towards nothing; as if that many ratings said "
+        "nothing.",
+        unit="ratings",
+        gt=0,
+        le=1000,
+        tune=TuningRange(1.0, 8.0, log=True),
+        advanced=True,
+    )
+    iterations: int = param(15, help="Sweeps over all people and all items.", ge=1, le=500)
+
+
+NMF = AlgorithmSpec(
+    id="nmf",
+    name="NMF",
+    family=Family.FACTORISATION,
+    summary="Predicts ratings from tastes that only add up, each with a name, so that a prediction can be read.",
+    implementation="recsys_factorization.nmf:NonNegativeFactorisation",
+    params=NMFParams,
+    capabilities=_RIDGE_CAPABILITIES,
+    needs=Needs(ratings=True),
+    paper="Lee, Seung 1999, doi:10.1038/44565; Kim, Park 2008, doi:10.1137/07069239X",
+)
+
+
 class BPRParams(Params):
     """Parameters of Bayesian personalised ranking."""
 
@@ -364,4 +400,4 @@ BAYESIAN_FM = AlgorithmSpec(
 @hookimpl
 def recsys_desktop_algorithms() -> Sequence[AlgorithmSpec]:
     """The algorithms of this package."""
-    return (IMPLICIT_ALS, BPR, SVD, SVDPP, ALS, BAYESIAN_FM)
+    return (IMPLICIT_ALS, BPR, SVD, SVDPP, ALS, NMF, BAYESIAN_FM)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +39,9 @@ class RidgeRecommender(Recommender):
     factors), user_biases_ and user_factors_ likewise, in units of the spread; rated_indptr_, rated_items_, ratings_:
     the training ratings by user.
     """
+
+    solver: ClassVar[Any] = staticmethod(solve_ridge_rows)
+    """The kernel that solves one side: of the signature, and for the objective, of `solve_ridge_rows`."""
 
     mean_: float
     spread_: float
@@ -90,6 +93,7 @@ class RidgeRecommender(Recommender):
             with_constant(self.item_factors_),
             self._penalty(np.diff(rated.indptr)),
             threads,
+            self.solver,
         )
 
     def _histories(self, query: Query) -> SparseRows:
@@ -179,15 +183,18 @@ class RidgeRecommender(Recommender):
         deviations = (by_item.data - np.float32(self.mean_)) / np.float32(self.spread_)
         deviations -= self.user_biases_[by_item.indices]
         penalty = self._penalty(np.diff(by_item.indptr))
-        solution = solve_rows(by_item._replace(data=deviations), with_constant(self.user_factors_), penalty)
+        features = with_constant(self.user_factors_)
+        solution = solve_rows(by_item._replace(data=deviations), features, penalty, solver=self.solver)
         self.item_biases_[items], self.item_factors_[items] = solution[:, 0], solution[:, 1:]
 
 
-def solve_rows(rows: SparseRows, features: Float32, penalty: Float32, threads: int = 1) -> Float32:
+def solve_rows(
+    rows: SparseRows, features: Float32, penalty: Float32, threads: int = 1, solver: Any = solve_ridge_rows
+) -> Float32:
     """A ridge regression for each row: float32 (rows, dimensions); see `solve_ridge_rows`."""
     solution = np.zeros((rows.n_rows, features.shape[1]), dtype=np.float32)
     in_blocks(
-        lambda begin, end: solve_ridge_rows(begin, end, *rows, features, penalty, solution),
+        lambda begin, end: solver(begin, end, *rows, features, penalty, solution),
         rows.n_rows,
         ROWS_PER_BLOCK,
         threads,

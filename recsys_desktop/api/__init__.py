@@ -22,6 +22,7 @@ from recsys_desktop.api.extensions import (
     Split,
     SplitterSpec,
 )
+from recsys_desktop.api.factor import Factor
 from recsys_desktop.api.features import (
     CategoryColumn,
     Column,
@@ -54,6 +55,7 @@ __all__ = [
     "DataShape",
     "Dataset",
     "Explanation",
+    "Factor",
     "Family",
     "FeatureTable",
     "Feedback",

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from recsys_desktop.api.dataset import Dataset, Float32, Int32
 from recsys_desktop.api.errors import CannotServe
 from recsys_desktop.api.explanation import Contribution, Counterfactual, Explanation, Source
+from recsys_desktop.api.factor import Factor
 from recsys_desktop.api.query import Query
 from recsys_desktop.api.recommender import Recommender
 from recsys_desktop.api.vocabulary import Vocabulary
@@ -124,6 +125,19 @@ class AlignedModel:
         mapped = self._item_from_model[codes]
         kept = mapped >= 0
         return mapped[kept][:n], similarities[kept][:n]
+
+    def factors(self) -> list[Factor]:
+        """As `Recommender.factors`; items that the data lacks are left out."""
+        found = []
+        for factor in self.model.factors():
+            kept = [
+                (int(self._item_from_model[item]), weight)
+                for item, weight in zip(factor.items, factor.weights, strict=True)
+                if self._item_from_model[item] >= 0
+            ]
+            items, weights = tuple(item for item, _ in kept), tuple(weight for _, weight in kept)
+            found.append(replace(factor, items=items, weights=weights))
+        return found
 
     def item_embeddings(self) -> Float32:
         """As `Recommender.item_embeddings`, one row for each item of the data."""

@@ -16,6 +16,7 @@ from recsys_desktop.api.algorithm import AlgorithmSpec, Serves
 from recsys_desktop.api.dataset import Bool, Dataset, DataShape, Float32, Int32, RatingScale
 from recsys_desktop.api.errors import CannotFit, CannotServe, InvalidData, NotFitted
 from recsys_desktop.api.explanation import Explanation
+from recsys_desktop.api.factor import Factor
 from recsys_desktop.api.forecast import Forecast
 from recsys_desktop.api.params import Params
 from recsys_desktop.api.query import Query
@@ -275,6 +276,17 @@ class Recommender(ABC):
     def user_embeddings(self) -> Float32:
         """float32 (n_users, dimensions); rows of unknown users are NaN."""
         raise CannotServe(f"'{self.spec.id}' has no user embeddings")
+
+    def factors(self) -> list[Factor]:
+        """What the dimensions of the model stand for, the weightiest first.
+
+        Optional: only models whose dimensions can be read on their own (those that only add) answer.
+
+        Raises
+        ------
+        CannotServe: the algorithm has no dimensions that can be read.
+        """
+        raise CannotServe(f"'{self.spec.id}' has no factors that can be read")
 
     def similar_items(self, item: int, n: int = 10) -> tuple[Int32, Float32]:
         """The n items most like `item` (code): int32 (m,) and similarities float32 (m,), m <= n, best first, never
