@@ -25,6 +25,7 @@ from recsys_desktop.engine.results import (
     ForecastAnswer,
     HistoryItem,
     Inspection,
+    InterruptedRun,
     ItemMatch,
     RecommendationList,
     Sample,
@@ -220,6 +221,31 @@ class Engine:
         from recsys_desktop.engine.training import train
 
         return train(self._session, request, run or EngineRun())
+
+    def interrupted(self) -> list[InterruptedRun]:
+        """Trainings that were killed with their process and have left a checkpoint, newest first."""
+        from recsys_desktop.engine.training import interrupted
+
+        return interrupted(self._session)
+
+    def resume(self, run_id: str, run: EngineRun | None = None) -> ModelRecord:
+        """Take up a training that was killed, by its run's id or the start of it; as `train` with the same request.
+
+        With the same threads and device the model has the same weights as one that was never interrupted.
+
+        Raises
+        ------
+        UnknownName, Misuse: no such run has left a checkpoint, or several ids begin like this. Else as `train`.
+        """
+        from recsys_desktop.engine.training import resume
+
+        return resume(self._session, run_id, run or EngineRun())
+
+    def discard_interrupted(self, run_id: str) -> InterruptedRun:
+        """Delete the checkpoint of a training that was killed; returns what it was. Raises as `resume`."""
+        from recsys_desktop.engine.training import discard_interrupted
+
+        return discard_interrupted(self._session, run_id)
 
     def models(self, name: str | None = None) -> list[ModelRecord]:
         """The saved versions, newest first; those of one name where given."""

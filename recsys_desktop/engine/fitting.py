@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,13 +44,18 @@ TRIED_PEOPLE = 200
 
 @dataclass(frozen=True)
 class FitJob:
-    """What to fit and how. registry: for members of hybrids. seed, threads: as `RunContext`."""
+    """What to fit and how.
+
+    registry: for members of hybrids. seed, threads: as `RunContext`. checkpoints: a folder in which each fit that
+    trains in epochs gets one of its own to resume from; where None, all have the run's, if it has one.
+    """
 
     registry: Registry
     spec: AlgorithmSpec
     params: Params
     seed: int
     threads: int
+    checkpoints: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -133,6 +140,25 @@ class FitContext(RunPart):
         """As `RunContext.progress`, within this stretch."""
         super().progress(fraction, text)
         self._reached = self._start + (self._end - self._start) * min(max(float(fraction), 0.0), 1.0)
+
+    def keep_checkpoints_of(self, train: Dataset) -> None:
+        """Choose the folder of a fit to this data.
+
+        It is named after everything that decides the result, so that a fit meets no checkpoint but its own, and a fit
+        that was over when its run was killed is over at once when the run is resumed.
+        """
+        if self.job.checkpoints is None or not self.job.spec.capabilities.trains_in_epochs:
+            return
+        data = [None if part is None else part.fingerprint for part in (train, self._held_out)]
+        params = self.job.params.to_dict()
+        decides = [self.job.spec.id, params, self.seed, self.threads, self.device, self.phase, self.epochs, *data]
+        name = hashlib.blake2b(json.dumps(decides, sort_keys=True).encode(), digest_size=8).hexdigest()
+        self.checkpoints = self.job.checkpoints / name
+        try:
+            self.checkpoints.mkdir(exist_ok=True)
+        except OSError as error:
+            logger.warning("%s cannot be made (%s): this run cannot be resumed", self.checkpoints, error)
+            self.checkpoints = None
 
     def log(self, step: int, **values: float) -> None:
         """As `RunContext.log`, marked with the phase of the run."""
@@ -321,6 +347,7 @@ def _measured(job: FitJob, train: Dataset, context: FitContext) -> tuple[Recomme
                 lambda part: job.spec.load()(job.params).fit(part, WarmUpContext(job, context.device)),
             )
             context.check()
+            context.keep_checkpoints_of(train)
             with PeakMemory() as peak:
                 start = time.perf_counter()
                 model.fit(train, context)
@@ -335,6 +362,7 @@ def _fitted(job: FitJob, train: Dataset, context: FitContext) -> Recommender:
     with _reasons(job, context):
         model = job.spec.load()(job.params)
         with limited_threads(job.threads):
+            context.keep_checkpoints_of(train)
             model.fit(train, context)
             context.check()
             _try_out(model, train)

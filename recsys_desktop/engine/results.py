@@ -70,6 +70,24 @@ class ForecastAnswer(PlainData):
 
 
 @dataclass(frozen=True)
+class InterruptedRun(PlainData):
+    """A training that was killed with its process and has left a checkpoint.
+
+    started: ISO 8601. data: the name of the data set, where it is still here. epoch: the last that was logged, in this
+    phase ("fit", "refit", ... with the algorithm's id for a member of a hybrid); the checkpoint may be a little older.
+    """
+
+    run_id: str
+    algorithm: str
+    algorithm_name: str
+    data: str
+    dataset_fingerprint: str | None
+    started: str
+    epoch: int
+    phase: str
+
+
+@dataclass(frozen=True)
 class Figure(PlainData):
     """A figure with its bootstrap interval (equal to the value where none was computed)."""
 

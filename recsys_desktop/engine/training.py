@@ -1,21 +1,27 @@
-"""Training: forecast, fit, calibrate, save as the next version."""
+"""Training: forecast, fit, calibrate, save as the next version; and the same for a run that was killed."""
 
 from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from recsys_desktop.api.algorithm import AlgorithmSpec
 from recsys_desktop.engine.calibration import Calibration, calibrate
+from recsys_desktop.engine.errors import Misuse, UnknownName
 from recsys_desktop.engine.fitting import FitJob, Fitted, checked_params, fit
 from recsys_desktop.engine.memory import require_memory
 from recsys_desktop.engine.recording import RecordedRun, recorded
 from recsys_desktop.engine.requests import TrainRequest
+from recsys_desktop.engine.results import InterruptedRun
 from recsys_desktop.engine.runs import EngineRun
 from recsys_desktop.engine.serving import CALIBRATION_FILE
 from recsys_desktop.engine.session import Session
-from recsys_desktop.workspace import ModelRecord, NotWritable
+from recsys_desktop.workspace import ModelRecord, NotWritable, RecordNotFound, RunRecord
 from recsys_desktop.workspace.naming import check_model_name
 
 logger = logging.getLogger(__name__)
@@ -26,6 +32,86 @@ _CALIBRATED = 0.96
 
 def train(session: Session, request: TrainRequest, run: EngineRun) -> ModelRecord:
     """As `Engine.train`."""
+    return _train(session, request, run, run.threads_or(session.threads), None)
+
+
+def interrupted(session: Session) -> list[InterruptedRun]:
+    """As `Engine.interrupted`."""
+    return [_interrupted(session, run) for run in session.workspace.resumable_runs() if run.kind == "train"]
+
+
+def resume(session: Session, reference: str, run: EngineRun) -> ModelRecord:
+    """As `Engine.resume`."""
+    left = _find(interrupted(session), reference)
+    known = {field.name for field in fields(TrainRequest)}
+    asked = session.workspace.run(left.run_id).request
+    values = {name: value for name, value in asked.items() if name in known}
+    # The name may stand for other data by now.
+    request = TrainRequest(**{**values, "data": left.dataset_fingerprint or left.data})
+    if run.device == "auto":
+        run.device = asked.get("device", "auto")
+    threads = run.threads_or(asked.get("threads", session.threads))
+    return _train(session, request, run, threads, left.run_id)
+
+
+def discard_interrupted(session: Session, reference: str) -> InterruptedRun:
+    """As `Engine.discard_interrupted`."""
+    if session.workspace.mode != "write":
+        raise NotWritable(session.workspace.path)
+    left = _find(interrupted(session), reference)
+    session.workspace.checkpoints.discard(left.run_id)
+    return left
+
+
+def _interrupted(session: Session, run: RunRecord) -> InterruptedRun:
+    values = session.workspace.run_values(run.id)
+    algorithm, data = run.request["algorithm"], run.request["data"]
+    spec = session.registry.algorithms.get(algorithm)
+    phase = values[-1].name.partition("/")[0] if values else ""
+    try:
+        data = session.workspace.resolve_dataset(run.dataset_fingerprint or data).name
+    except RecordNotFound:
+        logger.info("The data of the interrupted run %s are gone", run.id)
+    return InterruptedRun(
+        run_id=run.id,
+        algorithm=algorithm,
+        algorithm_name=algorithm if spec is None else spec.name,
+        data=data,
+        dataset_fingerprint=run.dataset_fingerprint,
+        started=run.started.isoformat(),
+        epoch=values[-1].step if values else 0,
+        phase=phase,
+    )
+
+
+def _find(runs: Sequence[InterruptedRun], reference: str) -> InterruptedRun:
+    wanted = reference.strip()
+    found = [run for run in runs if wanted and run.run_id.startswith(wanted)]
+    if len(found) > 1:
+        raise Misuse(f"'{wanted}' begins several interrupted runs: {', '.join(run.run_id for run in found)}")
+    if not found:
+        nothing = "no run was interrupted with a checkpoint left" if not runs else ""
+        raise UnknownName("interrupted run", wanted, [run.run_id for run in runs], remark=nothing)
+    return found[0]
+
+
+@contextmanager
+def _checkpoints(session: Session, run_id: str, resumes: str | None) -> Iterator[Path]:
+    """The folder of a run's checkpoints, that of the run which it resumes; gone however the run ends."""
+    places = session.workspace.checkpoints
+    if resumes is None:
+        folder = places.create(run_id)
+    else:
+        folder = places.hand_over(resumes, run_id)
+        session.workspace.note_resumed(resumes, run_id)
+    try:
+        yield folder
+    finally:
+        places.discard(run_id)
+
+
+def _train(session: Session, request: TrainRequest, run: EngineRun, threads: int, resumes: str | None) -> ModelRecord:
+    """Train what is asked for; with the checkpoints of a killed run of the same request where `resumes` names one."""
     spec = session.registry.spec(request.algorithm)
     params = checked_params(session.registry, spec, request.params)
     name = check_model_name(request.name or spec.id)
@@ -36,9 +122,14 @@ def train(session: Session, request: TrainRequest, run: EngineRun) -> ModelRecor
     dataset = session.dataset(data.fingerprint)
     if not request.force:
         require_memory(session.registry, spec.id, params.to_dict(), dataset.shape)
-    asked = {**request.to_dict(), "params": params.to_dict(), "threads": session.threads}
-    with recorded(session, run, "train", asked, data.fingerprint) as recording:
-        job = FitJob(session.registry, spec, params, request.seed, run.threads_or(session.threads))
+    asked = {**request.to_dict(), "params": params.to_dict(), "threads": threads, "device": run.device}
+    if resumes is not None:
+        asked["resumes"] = resumes
+    with (
+        recorded(session, run, "train", asked, data.fingerprint) as recording,
+        _checkpoints(session, recording.id, resumes) as checkpoints,
+    ):
+        job = FitJob(session.registry, spec, params, request.seed, threads, run.checkpoints or checkpoints)
         run.progress(0.0, f"Training {spec.name}")
         fitted = fit(job, dataset, run, hold_out=request.calibrate, span=(0.0, _FITTED))
         run.check()
