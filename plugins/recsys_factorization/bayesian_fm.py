@@ -20,6 +20,7 @@ from recsys_desktop.api import (
     Source,
 )
 from recsys_desktop.api.dataset import Bool, Float32, Int32, Int64
+from recsys_desktop.api.state_checks import require_array, require_rows
 from recsys_desktop.toolkit.parallel import announce_compilation, in_blocks
 from recsys_desktop.toolkit.products import SparseRows
 from recsys_factorization.arrays import Float64, known_ratings, lengthened, merged, rows_of_columns, taken_rows
@@ -93,6 +94,33 @@ class BayesianFM(Recommender):
         memory += 40 * values + (5 << 20)
         seconds = self.params.sweeps * width * (sets * ratings * 7e-9 + sets * rows * 2e-8)
         return Forecast(int(memory), 0.2 + seconds, cheaper="svd")
+
+    def check_state(self) -> None:
+        """As `Recommender.check_state`."""
+        super().check_state()
+        users, items, factors = len(self.known_users_), self.n_items, self.params.factors
+        draws, width = len(self.level_draws_), 1 + self.params.factors
+        set_width = width if self.params.implicit_sets else 0
+        of_users, of_items = (_total_width(side) for side in (self.user_encodings_, self.item_encodings_))
+        for name, shape in (
+            ("item_levels_", (items,)),
+            ("item_factors_", (items, factors)),
+            ("user_levels_", (users,)),
+            ("user_factors_", (users, factors)),
+            ("item_draws_", (items, draws, width)),
+            ("set_draws_", (items, draws, set_width)),
+            ("user_prior_", (2, draws, width)),
+            ("item_prior_", (2, draws, width)),
+            ("level_draws_", (draws,)),
+            ("noise_precisions_", (draws,)),
+            ("rotations_", (draws, factors, factors)),
+            ("user_attribute_draws_", (of_users, draws, width)),
+            ("item_attribute_draws_", (of_items, draws, width)),
+            ("ratings_", self.rated_items_.shape),
+        ):
+            require_array(name, getattr(self, name), shape, np.float32)
+        require_array("drawn_items_", self.drawn_items_, (items,), np.bool_)
+        require_rows(("rated_indptr_", "rated_items_"), self.rated_indptr_, self.rated_items_, users, items)
 
     def _fit(self, train: Dataset, run: RunContext) -> None:
         announce_compilation(run, gather_errors, sample_weights, settle_errors, fold_in_samples)
@@ -440,12 +468,17 @@ def _to_state(encoding: Encoding) -> dict[str, Any]:
     return {"name": encoding.name, "categories": list(encoding.categories), "edges": encoding.edges}
 
 
+def _total_width(encodings: list[Any]) -> int:
+    """The columns that the encodings of one side make together."""
+    return sum(_encoding(part).width for part in encodings)
+
+
+def _encoding(part: dict[str, Any]) -> Encoding:
+    return Encoding(part["name"], tuple(part["categories"]), np.asarray(part["edges"]))
+
+
 def _encoded(table: FeatureTable, encodings: list[Any]) -> Any:
     """A side table as CSR float32 (rows, columns of all encodings)."""
     from scipy.sparse import hstack
 
-    parts = [
-        encode(table, Encoding(part["name"], tuple(part["categories"]), np.asarray(part["edges"])))
-        for part in encodings
-    ]
-    return hstack(parts, format="csr", dtype=np.float32)
+    return hstack([encode(table, _encoding(part)) for part in encodings], format="csr", dtype=np.float32)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from recsys_desktop.api import CannotFit, Dataset, DataShape, Forecast, Query, Recommender, RunContext
 from recsys_desktop.api.dataset import Bool, Float32, Int32, Int64
+from recsys_desktop.api.state_checks import require_array, require_rows
 from recsys_desktop.toolkit.parallel import announce_compilation, in_blocks
 from recsys_desktop.toolkit.products import SparseRows
 from recsys_factorization.arrays import Ragged, lengthened, merged, of_known_items
@@ -56,6 +57,17 @@ class BayesianPersonalisedRanking(Recommender):
         memory = 30 * pairs + 8.5 * rows * factors + 24 * rows + (2 << 20)
         dots = (self.params.candidates + 4) * self.params.epochs + (self.params.candidates + 2) * _FOLD_IN_EPOCHS
         return Forecast(int(memory), 0.1 + pairs * dots * (factors + 16) / 3e9, cheaper="ials")
+
+    def check_state(self) -> None:
+        """As `Recommender.check_state`."""
+        super().check_state()
+        users, factors = len(self.known_users_), self.params.factors
+        require_array("item_factors_", self.item_factors_, (self.n_items, factors), np.float32)
+        require_array("item_biases_", self.item_biases_, (self.n_items,), np.float32)
+        require_array("user_factors_", self.user_factors_, (users, factors), np.float32)
+        require_array("fresh_users_", self.fresh_users_, (users,), np.bool_)
+        names = ("interaction_indptr_", "interaction_items_")
+        require_rows(names, self.interaction_indptr_, self.interaction_items_, users, self.n_items)
 
     def _fit(self, train: Dataset, run: RunContext) -> None:
         announce_compilation(run, learn_pairs, fold_in_pairs)

@@ -20,6 +20,7 @@ from recsys_desktop.api import (
     Source,
 )
 from recsys_desktop.api.dataset import Bool, Float32, Int32, Int64
+from recsys_desktop.api.state_checks import require_array, require_rows
 from recsys_desktop.toolkit.parallel import announce_compilation, blas_threads, in_blocks
 from recsys_factorization.arrays import Ragged, lengthened, of_known_items
 from recsys_factorization.least_squares_kernels import observed_errors, solve_rows
@@ -79,6 +80,16 @@ class ImplicitALS(Recommender):
         memory = 36 * pairs + 9 * rows * factors + 24 * rows + (2 << 20)
         operations = self.params.iterations * (24.0 * pairs * factors + 8.0 * rows * factors**2)
         return Forecast(int(memory), 0.1 + operations / 6e9, cheaper="popularity")
+
+    def check_state(self) -> None:
+        """As `Recommender.check_state`."""
+        super().check_state()
+        users, factors = len(self.known_users_), self.params.factors
+        require_array("item_factors_", self.item_factors_, (self.n_items, factors), np.float32)
+        require_array("user_factors_", self.user_factors_, (users, factors), np.float32)
+        require_array("spectrum_", self.spectrum_, (factors,), np.float32)
+        names = ("interaction_indptr_", "interaction_items_")
+        require_rows(names, self.interaction_indptr_, self.interaction_items_, users, self.n_items)
 
     def _fit(self, train: Dataset, run: RunContext) -> None:
         announce_compilation(run, solve_rows, observed_errors)

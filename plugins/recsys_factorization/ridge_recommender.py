@@ -17,6 +17,7 @@ from recsys_desktop.api import (
     Source,
 )
 from recsys_desktop.api.dataset import Bool, Float32, Int32, Int64
+from recsys_desktop.api.state_checks import require_array, require_rows
 from recsys_desktop.toolkit.parallel import in_blocks
 from recsys_desktop.toolkit.products import SparseRows
 from recsys_factorization.arrays import Float64, known_ratings, lengthened, merged, rows_of_columns, taken_rows
@@ -52,6 +53,18 @@ class RidgeRecommender(Recommender):
     rated_indptr_: Int64
     rated_items_: Int32
     ratings_: Float32
+
+    def check_state(self) -> None:
+        """As `Recommender.check_state`."""
+        super().check_state()
+        users, factors = len(self.known_users_), self.params.factors
+        require_array("item_biases_", self.item_biases_, (self.n_items,), np.float32)
+        require_array("item_factors_", self.item_factors_, (self.n_items, factors), np.float32)
+        require_array("user_biases_", self.user_biases_, (users,), np.float32)
+        require_array("user_factors_", self.user_factors_, (users, factors), np.float32)
+        names = ("rated_indptr_", "rated_items_")
+        require_rows(names, self.rated_indptr_, self.rated_items_, users, self.n_items)
+        require_array("ratings_", self.ratings_, self.rated_items_.shape, np.float32)
 
     @property
     def _rated(self) -> SparseRows:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from recsys_desktop.api import Dataset, DataShape, Explanation, Forecast, Query, RunContext
 from recsys_desktop.api.dataset import Float32, Int32, Int64
+from recsys_desktop.api.state_checks import require_array
 from recsys_desktop.toolkit.parallel import announce_compilation, in_blocks
 from recsys_desktop.toolkit.products import SparseRows
 from recsys_factorization.arrays import Float64, known_ratings, lengthened, rows_of_columns
@@ -65,6 +66,20 @@ class SVDPlusPlus(RidgeRecommender):
         rows, factors, ratings = shape.n_users + shape.n_items, self.params.factors, shape.n_interactions
         memory = 60 * ratings + 20 * rows * factors + 200 * shape.n_items + 40 * shape.n_users + (4 << 20)
         return Forecast(int(memory), 0.2 + self.params.epochs * ratings * (factors + 20) / 4e8, cheaper="svd")
+
+    def check_state(self) -> None:
+        """As `Recommender.check_state`."""
+        super().check_state()
+        factors = self.params.factors
+        require_array("item_sets_", self.item_sets_, (self.n_items, factors), np.float32)
+        require_array("item_counts_", self.item_counts_, (self.n_items,), np.int64)
+        require_array("set_factors_", self.set_factors_, (self.n_items, factors), np.float32)
+        require_array("user_set_factors_", self.user_set_factors_, (len(self.known_users_), factors), np.float32)
+        if (temporal := self._temporal) is not None:
+            periods = len(temporal.edges) + 1
+            require_array("temporal_['edges']", temporal.edges, (None,), np.float64)
+            require_array("temporal_['items']", temporal.items, (self.n_items,), np.float32)
+            require_array("temporal_['period_biases']", temporal.period_biases, (self.n_items, periods), np.float32)
 
     def _fit(self, train: Dataset, run: RunContext) -> None:
         announce_compilation(run, distances_in_time, lines, fit_item_times)

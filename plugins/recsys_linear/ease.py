@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from recsys_desktop.api import (
     Source,
 )
 from recsys_desktop.api.dataset import Float32, Int32
+from recsys_desktop.api.state_checks import require_array, require_codes, require_matrix
 from recsys_desktop.toolkit import lapack
 from recsys_desktop.toolkit.products import (
     SparseRows,
@@ -65,6 +66,7 @@ class Ease(Recommender):
     """
 
     spec = EASE
+    state_version: ClassVar[int] = 2
 
     items_: Int32
     precision_: Float32
@@ -83,6 +85,25 @@ class Ease(Recommender):
             cheaper="item-knn",
             note=f"inverts one {side:,} × {side:,} matrix of {'users' if shape.n_users < shape.n_items else 'items'}",
         )
+
+    def migrate_state(self, fitted: dict[str, Any], version: int) -> dict[str, Any]:
+        """Version 1 began before there was an intercept: whether a model has one is told by its size."""
+        has_constant = len(fitted["precision_"]) > len(fitted["items_"])
+        self.params = self.params.model_copy(update={"intercept": has_constant})
+        return fitted
+
+    def check_state(self) -> None:
+        """As `Recommender.check_state`."""
+        super().check_state()
+        require_codes("items_", self.items_, None, self.n_items, ascending=True)
+        require_array("precision_", self.precision_, (self._width,), np.float32)
+        if self.weights_ is not None:
+            require_array("weights_", self.weights_, (self._width, self._width), np.float32)
+        else:
+            require_array("inverse_", self.inverse_, (None, None), np.float32)
+            people = len(self._dual[1])
+            require_array("inverse_", self.inverse_, (people, people), np.float32)
+            require_matrix("rows_by_item_", self.rows_by_item_, (self._width, people))
 
     def _fit(self, train: Dataset, run: RunContext) -> None:
         matrix = train.matrix("one", self.params.min_rating)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numba
 import numpy as np
@@ -42,6 +42,7 @@ class Slim(ItemWeightModel):
     """
 
     spec = SLIM
+    state_version: ClassVar[int] = 2
     method = "item weights of SLIM: each item of the history adds its weight"
 
     def estimate(self, shape: DataShape) -> Forecast:
@@ -49,6 +50,11 @@ class Slim(ItemWeightModel):
         memory = 4 * shape.n_items**2 + 60 * shape.n_interactions + 1000 * shape.n_items
         counting = shape.n_interactions * max(shape.n_interactions / max(shape.n_users, 1), 1) / 5e8
         return Forecast(int(1.2 * memory) + 4_000_000, 0.1 + counting + shape.n_items * 2e-3, cheaper="rp3beta")
+
+    def migrate_state(self, fitted: dict[str, Any], version: int) -> dict[str, Any]:
+        """Version 1 began before there was an intercept: a model without bases has none."""
+        self.params = self.params.model_copy(update={"intercept": fitted.get("bases_") is not None})
+        return fitted
 
     def _fit(self, train: Dataset, run: RunContext) -> None:
         matrix = train.matrix("one", self.params.min_rating)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from recsys_desktop.api import Dataset, DataShape, Forecast, Query, RunContext, Source
 from recsys_desktop.api.dataset import Float32
+from recsys_desktop.api.state_checks import require_matrix
 from recsys_desktop.toolkit.products import SparseRows
 from recsys_desktop.toolkit.topk import select_largest
 from recsys_neighbors.agreement import deviations, most_similar, residuals
@@ -39,6 +40,11 @@ class ItemKnnRating(NeighbourhoodRating):
         candidates = min(self.params.candidates * shape.n_items, co_ratings)
         memory = 32 * shape.n_interactions + 12 * candidates + 100 * (shape.n_users + shape.n_items)
         return Forecast(int(memory) + 4_000_000, 0.1 + 4 * co_ratings / 2e8, cheaper="bias")
+
+    def check_state(self) -> None:
+        """As `Recommender.check_state`."""
+        super().check_state()
+        require_matrix("similarities_", self.similarities_, (self.n_items, self.n_items))
 
     def _fit(self, train: Dataset, run: RunContext) -> None:
         biases = self._fit_biases(train, run)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from recsys_desktop.api import Contribution, Dataset, Explanation, Query, Recommender, RunContext, Source
 from recsys_desktop.api.dataset import Bool, Float32, Int32, Int64
+from recsys_desktop.api.state_checks import require_array
 from recsys_desktop.toolkit.bias import Biases, fit_biases, rated_histories
 from recsys_desktop.toolkit.products import SparseRows
 from recsys_neighbors.agreement import Rule
@@ -74,6 +75,12 @@ class NeighbourhoodRating(Recommender):
             int(self.params.significance),
             float(self.params.least_similarity),
         )
+
+    def check_state(self) -> None:
+        """As `Recommender.check_state`."""
+        super().check_state()
+        require_array("biases_['users']", self.biases.users, (len(self.known_users_),), np.float32)
+        require_array("biases_['items']", self.biases.items, (self.n_items,), np.float32)
 
     def _fit_biases(self, train: Dataset, run: RunContext) -> Biases:
         biases = fit_biases(train, None, None, run)

@@ -20,6 +20,7 @@ from recsys_desktop.api import (
     Source,
 )
 from recsys_desktop.api.dataset import Float32, Int32
+from recsys_desktop.api.state_checks import require_array, require_matrix
 from recsys_desktop.toolkit.products import SparseRows
 from recsys_desktop.toolkit.topk import select_largest
 from recsys_neighbors.plugin import USER_KNN
@@ -66,6 +67,12 @@ class UserKnn(Recommender):
             self.weights_ = (np.log1p(train.n_users / np.maximum(counts, 1)) ** 2).astype(np.float32)
         else:
             self.weights_ = np.ones(train.n_items, dtype=np.float32)
+
+    def check_state(self) -> None:
+        """As `Recommender.check_state`."""
+        super().check_state()
+        require_matrix("interactions_", self.interactions_, (len(self.known_users_), self.n_items))
+        require_array("weights_", self.weights_, (self.n_items,), np.float32)
 
     @property
     def _rule(self) -> _Rule:

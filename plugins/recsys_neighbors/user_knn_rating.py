@@ -9,6 +9,7 @@ import numpy as np
 
 from recsys_desktop.api import Dataset, DataShape, Forecast, Query, RunContext, Source
 from recsys_desktop.api.dataset import Float32
+from recsys_desktop.api.state_checks import require_matrix
 from recsys_desktop.toolkit.products import SparseRows
 from recsys_desktop.toolkit.topk import select_largest
 from recsys_neighbors.agreement import add_common, agreement, deviations, empty_sums, residuals
@@ -37,6 +38,11 @@ class UserKnnRating(NeighbourhoodRating):
         """The ratings by user; they are compared when somebody asks."""
         memory = 45 * shape.n_interactions + 100 * (shape.n_users + shape.n_items)
         return Forecast(int(memory) + 4_000_000, 0.1 + shape.n_interactions / 1e7, cheaper="bias")
+
+    def check_state(self) -> None:
+        """As `Recommender.check_state`."""
+        super().check_state()
+        require_matrix("ratings_", self.ratings_, (len(self.known_users_), self.n_items))
 
     def _fit(self, train: Dataset, run: RunContext) -> None:
         self._fit_biases(train, run)

@@ -21,6 +21,7 @@ from recsys_desktop.api.forecast import Forecast
 from recsys_desktop.api.params import Params
 from recsys_desktop.api.query import Query
 from recsys_desktop.api.run import RunContext
+from recsys_desktop.api.state_checks import require_array
 from recsys_desktop.api.vocabulary import Vocabulary
 
 _PAIR_BLOCK = 4_000_000
@@ -105,6 +106,20 @@ class Recommender(ABC):
     def migrate_state(self, fitted: dict[str, Any], version: int) -> dict[str, Any]:
         """Bring a state saved with `state_version` = version to the present one."""
         raise NotImplementedError(f"'{self.spec.id}' has no migration from state version {version}")
+
+    def check_state(self) -> None:
+        """Refuse a restored state whose parts do not fit together, so that no answer reads beyond an array.
+
+        Called after a state was loaded. A model whose kernels index its arrays extends this with the functions of
+        `state_checks`.
+
+        Raises
+        ------
+        StateError: an attribute has another shape or type than the rest asks for.
+        """
+        # A model saved without user ids has an empty vocabulary of users.
+        require_array("known_users_", self.known_users_, (self.n_users or None,), np.bool_)
+        require_array("known_items_", self.known_items_, (self.n_items,), np.bool_)
 
     @property
     def n_users(self) -> int:

@@ -189,6 +189,7 @@ class _Reader:
             if name.startswith("_") or not name.endswith("_"):
                 raise StateError(f"the saved model of '{spec.id}' is damaged: '{name}' is no fitted attribute")
             setattr(model, name, value)
+        model.check_state()
         return model
 
     def value(self, node: Any) -> Any:
@@ -210,7 +211,9 @@ class _Reader:
             from scipy.sparse import csr_matrix
 
             data, indices, indptr = (self.arrays[key] for key in node["$csr"])
-            return csr_matrix((data, indices, indptr), shape=tuple(node["shape"]))
+            matrix = csr_matrix((data, indices, indptr), shape=tuple(node["shape"]))
+            matrix.check_format(full_check=True)
+            return matrix
         if "$tensor" in node:
             import torch
 

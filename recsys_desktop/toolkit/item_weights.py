@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from recsys_desktop.api import Contribution, Explanation, Query, Recommender, Source
 from recsys_desktop.api.dataset import Float32, Int32
+from recsys_desktop.api.state_checks import require_array, require_matrix
 from recsys_desktop.toolkit.products import SparseRows
 
 
@@ -27,6 +28,13 @@ class ItemWeightModel(Recommender):
     weights_: Any
     bases_: Float32 | None = None
     method: ClassVar[str]
+
+    def check_state(self) -> None:
+        """As `Recommender.check_state`."""
+        super().check_state()
+        require_matrix("weights_", self.weights_, (self.n_items, self.n_items))
+        if self.bases_ is not None:
+            require_array("bases_", self.bases_, (self.n_items,), np.float32)
 
     def _history(self, query: Query) -> SparseRows:
         return SparseRows.of(query.matrix(self.n_items, "one", getattr(self.params, "min_rating", None)))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from sklearn.linear_model import ElasticNet
 
 from benchmarks.frozen_splits import final_split
-from recsys_desktop.api import Dataset, Query, Recommender, RunContext, Vocabulary
+from recsys_desktop.api import Dataset, Query, Recommender, RunContext, Vocabulary, state
 from recsys_desktop.api.testing import AlgorithmConformance
 from recsys_desktop.evaluation import RANKING_METRICS, rank_test_users
 from recsys_linear.plugin import EASE, RP3BETA, SLIM
+from tests.plugins.damaged_states import hold_refuses_short_arrays
 
 
 class TestEaseConformance(AlgorithmConformance):
@@ -139,6 +142,31 @@ def test_walks_have_the_probabilities_of_the_paper() -> None:
     walk = to_users @ to_items
     np.fill_diagonal(walk, 0)
     assert np.allclose(model.weights_.toarray(), walk, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("spec", "n_users"), [(EASE, 30), (EASE, 90), (SLIM, 90), (RP3BETA, 90)], ids=["dual", "direct", "slim", "rp3beta"]
+)
+def test_a_state_that_does_not_fit_together_is_refused(spec, n_users: int, tmp_path) -> None:
+    hold_refuses_short_arrays(fitted(spec, made(n_users, 60, 0.4)), tmp_path)
+
+
+@pytest.mark.parametrize("spec", [EASE, SLIM])
+def test_a_model_of_the_first_version_is_read_as_what_it_is(spec, tmp_path) -> None:
+    """There, parameters did not yet say whether there is an intercept."""
+    data = made(90, 40, 0.4)
+    model = fitted(spec, data, intercept=False)
+    model.save(tmp_path)
+    path = tmp_path / state.MANIFEST
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    manifest["model"]["state_version"] = 1
+    del manifest["model"]["params"]["intercept"]
+    manifest["model"]["state"].pop("bases_", None)
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    loaded = Recommender.load(tmp_path, lambda name: spec)
+    assert loaded.params.intercept is False
+    people = Query.of_users(data, np.arange(90))
+    assert np.array_equal(loaded.score(people), model.score(people), equal_nan=True)
 
 
 @pytest.mark.parametrize(

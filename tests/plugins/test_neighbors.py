@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from recsys_desktop.api import AlgorithmSpec, Dataset, Query, RatingScale, RunCo
 from recsys_desktop.api.testing import AlgorithmConformance
 from recsys_desktop.evaluation import RANKING_METRICS, rank_test_users, rmse
 from recsys_neighbors.plugin import ITEM_KNN, ITEM_KNN_RATING, USER_KNN, USER_KNN_RATING
+from tests.plugins.damaged_states import hold_refuses_short_arrays
 
 CAUTION = 0.4
 NEIGHBOURS = 4
@@ -262,3 +264,8 @@ def test_predicts_movielens_as_well_as_it_should(spec: AlgorithmSpec, least: flo
     split = final_split("random")
     predictions = fitted(spec, split.train, 2).predict_pairs(everyone(split.train), split.test.users, split.test.items)
     assert least <= rmse(predictions, np.asarray(split.test.ratings)) <= most
+
+
+@pytest.mark.parametrize("spec", [ITEM_KNN, USER_KNN, ITEM_KNN_RATING, USER_KNN_RATING])
+def test_a_state_that_does_not_fit_together_is_refused(spec: AlgorithmSpec, tmp_path: Path) -> None:
+    hold_refuses_short_arrays(fitted(spec, made()), tmp_path)
