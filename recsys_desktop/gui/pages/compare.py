@@ -22,6 +22,7 @@ from recsys_desktop.gui import formats
 from recsys_desktop.gui.jobs import Job, JobState
 from recsys_desktop.gui.pages.algorithm_list import lacking
 from recsys_desktop.gui.pages.comparison_figures import accuracy_against_coverage, per_person, table_columns
+from recsys_desktop.gui.pages.page_of_data import PageOfData
 from recsys_desktop.gui.pages.statistics_cards import FactTable
 from recsys_desktop.gui.session import Session, sentence
 from recsys_desktop.gui.theme import CARD_GAP, CARD_PADDING
@@ -30,7 +31,6 @@ from recsys_desktop.gui.widgets.buttons import CheckBox, button, menu_button
 from recsys_desktop.gui.widgets.card import Card, PageFrame, row, scrolling
 from recsys_desktop.gui.widgets.chip import Chip
 from recsys_desktop.gui.widgets.labels import ElidedLabel, Paragraph, text_label
-from recsys_desktop.gui.widgets.messages import EmptyState
 from recsys_desktop.gui.widgets.plots import BarPlot, ScatterPlot
 from recsys_desktop.gui.widgets.table import COPY_FORMATS, DataTable
 
@@ -44,29 +44,15 @@ _SIDE_WIDTH = 304
 _LENGTHS = (5, 10, 20, 50)
 
 
-class ComparePage(QStackedWidget):
+class ComparePage(PageOfData):
     """The page; an empty state until data is open."""
 
     def __init__(self, session: Session) -> None:
-        super().__init__()
-        self.session = session
-        self.empty = PageFrame("Compare")
-        self.empty.body.addWidget(
-            EmptyState(
-                "compare",
-                "Comparing needs data. Open a sample or import a file first.",
-                "Open data",
-                lambda: session.go("start"),
-            )
+        workbench = ComparisonWorkbench(session)
+        super().__init__(
+            session, "Compare", "compare", "Comparing needs data. Open a sample or import a file first.", workbench
         )
-        self.workbench = ComparisonWorkbench(session)
-        self.addWidget(self.empty)
-        self.addWidget(self.workbench)
-        session.data_changed.connect(self._choose_view)
-        self._choose_view()
-
-    def _choose_view(self) -> None:
-        self.setCurrentWidget(self.empty if self.session.data is None else self.workbench)
+        self.workbench = workbench
 
 
 class ComparisonWorkbench(PageFrame):

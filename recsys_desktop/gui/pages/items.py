@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QTimer
-from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QStackedWidget, QVBoxLayout
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QVBoxLayout
 
 from recsys_desktop.gui import formats
 from recsys_desktop.gui.pages.data import item_columns
+from recsys_desktop.gui.pages.page_of_data import PageOfData
 from recsys_desktop.gui.pages.statistics_cards import FactTable
 from recsys_desktop.gui.session import Session, sentence
 from recsys_desktop.gui.theme import CARD_GAP, CARD_PADDING
 from recsys_desktop.gui.widgets.card import Card, PageFrame
 from recsys_desktop.gui.widgets.chip import Chip
 from recsys_desktop.gui.widgets.labels import Paragraph
-from recsys_desktop.gui.widgets.messages import EmptyState
 from recsys_desktop.gui.widgets.table import Column, DataTable
 
 if TYPE_CHECKING:
@@ -28,26 +28,13 @@ _SIMILAR = 15
 _TYPING_PAUSE_MS = 150
 
 
-class ItemsPage(QStackedWidget):
+class ItemsPage(PageOfData):
     """The page; an empty state until data is open."""
 
     def __init__(self, session: Session) -> None:
-        super().__init__()
-        self.session = session
-        self.empty = PageFrame("Items")
-        self.empty.body.addWidget(
-            EmptyState(
-                "items", "There are no items to look at before data is open.", "Open data", lambda: session.go("start")
-            )
-        )
-        self.workbench = ItemExplorer(session)
-        self.addWidget(self.empty)
-        self.addWidget(self.workbench)
-        session.data_changed.connect(self._choose_view)
-        self._choose_view()
-
-    def _choose_view(self) -> None:
-        self.setCurrentWidget(self.empty if self.session.data is None else self.workbench)
+        workbench = ItemExplorer(session)
+        super().__init__(session, "Items", "items", "There are no items to look at before data is open.", workbench)
+        self.workbench = workbench
 
 
 class ItemExplorer(PageFrame):

@@ -13,7 +13,6 @@ from PySide6.QtWidgets import (
     QInputDialog,
     QPushButton,
     QStackedLayout,
-    QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
@@ -22,6 +21,7 @@ from recsys_desktop.gui import formats
 from recsys_desktop.gui.jobs import Job, JobState, Lane
 from recsys_desktop.gui.mailbox import LoggedStep
 from recsys_desktop.gui.pages.algorithm_list import AlgorithmList, lacking
+from recsys_desktop.gui.pages.page_of_data import PageOfData
 from recsys_desktop.gui.pages.parameter_form import ParameterForm
 from recsys_desktop.gui.pages.training_curves import Curve, curves, losses, readable, validations
 from recsys_desktop.gui.session import Session, sentence
@@ -31,7 +31,6 @@ from recsys_desktop.gui.widgets.buttons import IconButton, button
 from recsys_desktop.gui.widgets.card import Card, PageFrame, row, scrolling
 from recsys_desktop.gui.widgets.chip import Chip
 from recsys_desktop.gui.widgets.labels import ElidedLabel, Paragraph, Tag, Tone, restyle, text_label
-from recsys_desktop.gui.widgets.messages import EmptyState
 from recsys_desktop.gui.widgets.plots import Line, LinePlot
 
 if TYPE_CHECKING:
@@ -57,35 +56,20 @@ _STATE_TAGS = {
 }
 
 
-class TrainPage(QStackedWidget):
+class TrainPage(PageOfData):
     """The page; an empty state until data is open."""
 
     def __init__(self, session: Session) -> None:
-        super().__init__()
-        self.session = session
-        self.empty = PageFrame("Train")
-        self.empty.body.addWidget(
-            EmptyState(
-                "train",
-                "Training needs data. Open a sample or import a file first.",
-                "Open data",
-                lambda: session.go("start"),
-            )
+        workbench = TrainingWorkbench(session)
+        super().__init__(
+            session, "Train", "train", "Training needs data. Open a sample or import a file first.", workbench
         )
-        self.workbench = TrainingWorkbench(session)
-        self.addWidget(self.empty)
-        self.addWidget(self.workbench)
-        session.data_changed.connect(self._choose_view)
-        session.engine_opened.connect(self._choose_view)
-        self._choose_view()
+        self.workbench = workbench
 
     def receive(self, detail: object) -> None:
         """Choose an algorithm by its id."""
         if isinstance(detail, str):
             self.workbench.choose(detail)
-
-    def _choose_view(self) -> None:
-        self.setCurrentWidget(self.empty if self.session.data is None else self.workbench)
 
 
 class TrainingWorkbench(PageFrame):
