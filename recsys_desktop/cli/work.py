@@ -27,13 +27,14 @@ def opened(settings: Settings, mode: Literal["write", "read"]) -> Iterator[Engin
 
 
 @contextmanager
-def running(settings: Settings) -> Iterator[EngineRun]:
+def running(settings: Settings, device: str | None = None) -> Iterator[EngineRun]:
     """A run whose progress is a bar on stderr (where that is a terminal) and that Ctrl+C cancels.
 
-    The first Ctrl+C asks the run to stop and discard what it has; a second one ends the program at once.
+    device: what neural models are trained on; the workspace's setting where None. The first Ctrl+C asks the run to
+    stop and discard what it has; a second one ends the program at once.
     """
     bar = _Bar(sys.stderr.isatty())
-    run = EngineRun(on_progress=bar.progress, on_log=bar.log, threads=settings.threads)
+    run = EngineRun(on_progress=bar.progress, on_log=bar.log, threads=settings.threads, device=device or "auto")
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         if run.discarded:

@@ -20,11 +20,12 @@ from recsys_desktop.engine import (
     Comparison,
     ComparisonRow,
     DemoRequest,
+    Engine,
     EvaluateRequest,
     Misuse,
     TrainRequest,
 )
-from recsys_desktop.workspace import WorkspaceBusy
+from recsys_desktop.workspace import ModelRecord, WorkspaceBusy
 
 ConfigOption = Annotated[
     Path | None,
@@ -35,6 +36,15 @@ ConfigOption = Annotated[
     ),
 ]
 SeedOption = Annotated[int | None, typer.Option("--seed", metavar="N", min=0, help="Every random draw comes from it.")]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        metavar="NAME",
+        help="What neural models are trained on: auto (CUDA or Apple MPS where there is one), cpu, cuda, mps.",
+        show_default=False,
+    ),
+]
 ForceOption = Annotated[bool, typer.Option("--force", help="Fit even where the forecast says that memory will not do.")]
 
 _TRAIN_SETTINGS: dict[str, Any] = {
@@ -44,6 +54,7 @@ _TRAIN_SETTINGS: dict[str, Any] = {
     "seed": int,
     "name": str,
     "calibrate": bool,
+    "device": str,
     "force": bool,
     "note": str,
 }
@@ -67,6 +78,7 @@ _EVALUATE_SETTINGS: dict[str, Any] = {
     "k": int,
     "out": str,
     "lists": bool,
+    "device": str,
     "force": bool,
 }
 
@@ -74,7 +86,9 @@ _EVALUATE_SETTINGS: dict[str, Any] = {
 @everywhere
 def train(
     settings: Settings,
-    algorithm: Annotated[str, typer.Argument(help="Its id; see: recsys-desktop algorithms")],
+    algorithm: Annotated[
+        str | None, typer.Argument(help="Its id; see: recsys-desktop algorithms", show_default=False)
+    ] = None,
     data: Annotated[
         str | None, typer.Option("--data", "-d", help="Name or fingerprint of an imported data set.")
     ] = None,
@@ -90,9 +104,26 @@ def train(
     ] = None,
     force: ForceOption = False,
     note: Annotated[str | None, typer.Option("--note", help="A remark to keep with the version.")] = None,
+    device: DeviceOption = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            "--resume",
+            metavar="RUN",
+            help="Instead of an algorithm: take up a training that was killed, by its run's id.",
+        ),
+    ] = None,
 ) -> None:
     """Fit an algorithm to a data set and save it as the next version of its name."""
     output = Output(settings.json)
+    if resume is not None:
+        if any(value is not None for value in (algorithm, data, set, config, seed, name, calibrate, note)):
+            raise Misuse("--resume RUN repeats what that run was asked for: give nothing else but --device, --threads")
+        with opened(settings, "write") as engine, running(settings, device) as run:
+            _say_trained(settings, output, engine, engine.resume(resume, run))
+        return
+    if algorithm is None:
+        raise Misuse("say which algorithm to train, by its id (see: recsys-desktop algorithms)")
     given = read_config(config, _TRAIN_SETTINGS)
     params = table(given, "params") | table(given, "set") | pairs(set or (), "--set")
     wanted = _overridden(
@@ -103,16 +134,22 @@ def train(
         calibrate=calibrate,
         force=force or None,
         note=note,
+        device=device,
     )
+    device = wanted.pop("device", None)
     if "data" not in wanted:
         raise Misuse("say which data set to train on: --data NAME (see: recsys-desktop data list)")
     request = TrainRequest(algorithm, params=params, **wanted)
-    with opened(settings, "write") as engine, running(settings) as run:
-        record = engine.train(request, run)
-        folder = engine.workspace.folder_of(record)
-        nobody = engine.dataset_record(request.data).n_users == 0
-        whom = "--history FILE" if nobody else "--user USER"
-    output.document("train", {"model": describe_model(record), "folder": folder})
+    with opened(settings, "write") as engine, running(settings, device) as run:
+        _say_trained(settings, output, engine, engine.train(request, run))
+
+
+def _say_trained(settings: Settings, output: Output, engine: Engine, record: ModelRecord) -> None:
+    folder = engine.workspace.folder_of(record)
+    nobody = record.dataset_fingerprint and engine.dataset_record(record.dataset_fingerprint).n_users == 0
+    whom = "--history FILE" if nobody else "--user USER"
+    interrupted = engine.interrupted()
+    output.document("train", {"model": describe_model(record), "folder": folder, "interrupted": interrupted})
     output.say(f"Saved {record.label} in {folder}")
     output.say(f"Fit {seconds(record.fit_seconds)}, peak memory {size(record.peak_memory_bytes)}.")
     validation = record.metrics.get("validation")
@@ -121,6 +158,12 @@ def train(
     calibration = record.metrics.get("calibration", {})
     if "reason" in calibration:
         output.say(f"Its scores have no confidence ({calibration['reason'].rstrip('.')}).")
+    for left in interrupted:
+        where = f" in epoch {left.epoch}" if left.epoch else ""
+        output.say(
+            f"Note: a training of {left.algorithm_name} on {left.data} was interrupted{where}; resume it: "
+            f"recsys-desktop train --resume {left.run_id}"
+        )
     output.say(following(settings.workspace, f'recommend "{record.name}" {whom}'))
 
 
@@ -165,6 +208,7 @@ def evaluate(
         list[str] | None, typer.Option("--metric", metavar="METRIC", help="Only these metrics; may be repeated.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", metavar="DIR", help="Folder for the files.")] = None,
+    device: DeviceOption = None,
     force: ForceOption = False,
 ) -> int:
     """Fit algorithms to the training part of one split and judge them on its test part.
@@ -187,6 +231,7 @@ def evaluate(
         k=k,
         metrics=metric or None,
         out=out,
+        device=device,
         force=force or None,
     )
     names = wanted.get("algorithms") or []
@@ -197,6 +242,7 @@ def evaluate(
     tables = table(given, "params") | table(given, "set")
     params = {name: table(tables, name) for name in tables}
     wanted.pop("set", None)
+    device = wanted.pop("device", None)
     for name, values in algorithm_params(set or (), names).items():
         params[name] = params.get(name, {}) | values
     wanted |= {
@@ -211,21 +257,21 @@ def evaluate(
     for name in ("items", "users"):
         value = wanted.get(name, ())
         wanted[name] = [Path(value)] if isinstance(value, str) else [Path(path) for path in value]
-    comparison = _evaluate(settings, EvaluateRequest(**wanted))
+    comparison = _evaluate(settings, EvaluateRequest(**wanted), device)
     output.document("evaluate", comparison)
     show_comparison(output, comparison)
     return 0 if any(row.state == "done" for row in comparison.rows) else 1
 
 
-def _evaluate(settings: Settings, request: EvaluateRequest) -> Comparison:
+def _evaluate(settings: Settings, request: EvaluateRequest, device: str | None) -> Comparison:
     """Beside an open window nothing can be recorded; files in a folder of one's own can be written all the same."""
     try:
-        with opened(settings, "write") as engine, running(settings) as run:
+        with opened(settings, "write") as engine, running(settings, device) as run:
             return engine.evaluate(request, run)
     except WorkspaceBusy:
         if request.out is None:
             raise
-    with opened(settings, "read") as engine, running(settings) as run:
+    with opened(settings, "read") as engine, running(settings, device) as run:
         return engine.evaluate(request, run)
 
 

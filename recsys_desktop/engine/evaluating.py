@@ -256,7 +256,7 @@ def _judge(
     try:
         if not request.force:
             require_memory(session.registry, spec.id, candidate.params.to_dict(), bench.known.shape)
-        job = FitJob(session.registry, spec, candidate.params, bench.seed, bench.threads)
+        job = FitJob(session.registry, spec, candidate.params, bench.seed, bench.threads, device=session.device)
         fitted = fit(job, bench.train, run, validation=bench.validation, span=(span[0], fitted_at))
         run.check()
         run.progress(fitted_at, f"{spec.name}: judging")

@@ -46,8 +46,8 @@ TRIED_PEOPLE = 200
 class FitJob:
     """What to fit and how.
 
-    registry: for members of hybrids. seed, threads: as `RunContext`. checkpoints: a folder in which each fit that
-    trains in epochs gets one of its own to resume from; where None, all have the run's, if it has one.
+    registry: for members of hybrids. seed, threads, device: as `RunContext`. checkpoints: a folder in which each fit
+    that trains in epochs gets one of its own to resume from; where None, all have the run's, if it has one.
     """
 
     registry: Registry
@@ -56,6 +56,7 @@ class FitJob:
     seed: int
     threads: int
     checkpoints: Path | None = None
+    device: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ class FitContext(RunPart):
             *span,
             seed=job.seed,
             threads=job.threads,
-            device=run.device,
+            device=run.device_or(job.device),
             epochs=epochs,
             checkpoints=run.checkpoints,
         )

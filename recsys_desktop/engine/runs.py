@@ -121,6 +121,10 @@ class EngineRun(RunContext):
         """The number of threads that this run was given, or `default` where it was given none."""
         return default if self._explicit_threads is None else self._explicit_threads
 
+    def device_or(self, default: str) -> str:
+        """The device that this run was given, or `default` where it was left to choose."""
+        return default if self.device == "auto" else self.device
+
     def record_with(self, recorder: Callable[[LogEntry], None] | None) -> None:
         """Have every log entry given to `recorder` too, at once and on the run's own thread."""
         self._recorder = recorder

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 PLUGINS_FOLDER = "plugins"
 THREADS_SETTING = "threads"
+DEVICE_SETTING = "device"
 MOST_THREADS = 8
 
 _KEPT_DATASETS = 3
@@ -108,6 +109,11 @@ class Session:
         self._datasets.forget()
         self._statistics.forget()
         self.workspace.close()
+
+    @property
+    def device(self) -> str:
+        """What neural models are trained on where a run does not say: "auto", "cpu", "cuda" or "mps"."""
+        return str(self.workspace.setting(DEVICE_SETTING, "auto"))
 
     def set_plugin_enabled(self, name: str, enabled: bool) -> PluginInfo:
         """As `Engine.set_plugin_enabled`."""

@@ -32,7 +32,7 @@ _CALIBRATED = 0.96
 
 def train(session: Session, request: TrainRequest, run: EngineRun) -> ModelRecord:
     """As `Engine.train`."""
-    return _train(session, request, run, run.threads_or(session.threads), None)
+    return _train(session, request, run, run.threads_or(session.threads), run.device_or(session.device), None)
 
 
 def interrupted(session: Session) -> list[InterruptedRun]:
@@ -48,10 +48,9 @@ def resume(session: Session, reference: str, run: EngineRun) -> ModelRecord:
     values = {name: value for name, value in asked.items() if name in known}
     # The name may stand for other data by now.
     request = TrainRequest(**{**values, "data": left.dataset_fingerprint or left.data})
-    if run.device == "auto":
-        run.device = asked.get("device", "auto")
     threads = run.threads_or(asked.get("threads", session.threads))
-    return _train(session, request, run, threads, left.run_id)
+    device = run.device_or(asked.get("device", session.device))
+    return _train(session, request, run, threads, device, left.run_id)
 
 
 def discard_interrupted(session: Session, reference: str) -> InterruptedRun:
@@ -110,7 +109,9 @@ def _checkpoints(session: Session, run_id: str, resumes: str | None) -> Iterator
         places.discard(run_id)
 
 
-def _train(session: Session, request: TrainRequest, run: EngineRun, threads: int, resumes: str | None) -> ModelRecord:
+def _train(
+    session: Session, request: TrainRequest, run: EngineRun, threads: int, device: str, resumes: str | None
+) -> ModelRecord:
     """Train what is asked for; with the checkpoints of a killed run of the same request where `resumes` names one."""
     spec = session.registry.spec(request.algorithm)
     params = checked_params(session.registry, spec, request.params)
@@ -122,14 +123,14 @@ def _train(session: Session, request: TrainRequest, run: EngineRun, threads: int
     dataset = session.dataset(data.fingerprint)
     if not request.force:
         require_memory(session.registry, spec.id, params.to_dict(), dataset.shape)
-    asked = {**request.to_dict(), "params": params.to_dict(), "threads": threads, "device": run.device}
+    asked = {**request.to_dict(), "params": params.to_dict(), "threads": threads, "device": device}
     if resumes is not None:
         asked["resumes"] = resumes
     with (
         recorded(session, run, "train", asked, data.fingerprint) as recording,
         _checkpoints(session, recording.id, resumes) as checkpoints,
     ):
-        job = FitJob(session.registry, spec, params, request.seed, threads, run.checkpoints or checkpoints)
+        job = FitJob(session.registry, spec, params, request.seed, threads, run.checkpoints or checkpoints, device)
         run.progress(0.0, f"Training {spec.name}")
         fitted = fit(job, dataset, run, hold_out=request.calibrate, span=(0.0, _FITTED))
         run.check()

@@ -381,8 +381,9 @@ class _Training(Generic[Batch]):
                 totals[name] = totals.get(name, 0.0) + figure * found.examples
             examples += found.examples
             done = (epoch - 1 + step / max(made.steps, step)) / self.epochs
+            place = "" if self.device.type == "cpu" else f" on {self.device}"
             parts = f", each batch in {self.progress.parts} parts to fit memory" if self.progress.parts > 1 else ""
-            run.progress(done, f"epoch {epoch} of at most {self.epochs}{parts}")
+            run.progress(done, f"epoch {epoch} of at most {self.epochs}{place}{parts}")
         return {name: total / examples for name, total in totals.items()} if examples else None
 
     def _gradients(self, batch: Batch, place: str) -> _Figures:

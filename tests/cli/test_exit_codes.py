@@ -17,7 +17,9 @@ from tests.cli.conftest import Run, environment, run_in
 
 MISUSES: list[tuple[list[str], str]] = [
     (["nonsense"], "No such command 'nonsense'"),
-    (["train"], "Missing argument"),
+    (["train"], "say which algorithm to train"),
+    (["train", "--resume", "0123"], "no run was interrupted"),
+    (["train", "toy-together", "--resume", "0123"], "give nothing else"),
     (["train", "toy-together"], "--data"),
     (["train", "toy-togethr", "--data", "toy"], "did you mean 'toy-together'"),
     (["train", "toy-together", "--data", "nothing"], 'There is no data set "nothing"'),

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run, run_in
+from recsys_desktop.workspace import RunValue, Workspace
+from tests.cli.conftest import Run, new_workspace, run_in
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -262,3 +263,30 @@ def test_listing_algorithms_imports_no_heavy_library(shared_workspace: Path) -> 
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment(), timeout=60)
     assert "HEAVY []" in done.stdout, done.stdout[-200:] + done.stderr
+
+
+def test_an_interrupted_training_is_pointed_out_and_taken_up(tmp_path: Path, files: tuple[Path, Path]) -> None:
+    folder = new_workspace(tmp_path / "workspace")
+    assert run_in(folder, ["data", "import", files[0], "--name", "toy"]).code == 0
+    with Workspace.open(folder) as workspace:
+        (data,) = workspace.datasets()
+        asked = {"algorithm": "toy-together", "data": "toy", "params": {"weight": 3.0}, "seed": 8, "threads": 1}
+        killed = workspace.start_run("train", asked, dataset_fingerprint=data.fingerprint)
+        workspace.append_run_values(killed.id, [RunValue(12, "fit/loss", 0.5, 0.0)])
+        (workspace.checkpoints.create(killed.id) / "training.safetensors").write_bytes(b"state")
+    said = run_in(folder, ["train", "toy-popular", "--data", "toy"])
+    assert f"on toy was interrupted in epoch 12; resume it: recsys-desktop train --resume {killed.id}" in " ".join(
+        said.out.split()
+    )
+    listed = run_in(folder, ["train", "toy-popular", "--data", "toy", "--json"]).document["interrupted"]
+    assert [(run["run_id"], run["epoch"], run["phase"]) for run in listed] == [(killed.id, 12, "fit")]
+    resumed = run_in(folder, ["train", "--resume", killed.id, "--json"]).document
+    assert resumed["model"]["seed"] == 8 and resumed["model"]["params"]["weight"] == 3.0
+    assert resumed["interrupted"] == []
+    assert run_in(folder, ["train", "--resume", killed.id]).code == 2
+
+
+def test_the_device_can_be_chosen(run: Run, files: tuple[Path, Path]) -> None:
+    assert run("data", "import", files[0], "--name", "toy").code == 0
+    refused = run("train", "ncf", "--data", "toy", "--device", "abacus")
+    assert refused.code == 2 and "usable: auto, cpu" in refused.err
