@@ -22,7 +22,8 @@ class Contribution:
     """One summand of a score.
 
     kind: what it comes from. value: in the score's own unit, positive speaks for the item. code: the item (HISTORY) or
-    user (NEIGHBOUR) code, else -1. label: a name for everything else (a feature, a factor, a member model, a bias).
+    user (NEIGHBOUR) code, else -1. label: a name for everything else (a feature, a factor, a member model, a bias);
+    of a HISTORY item, what it has in common with the explained one, parts joined by ", ", where the model can tell.
     """
 
     kind: Source

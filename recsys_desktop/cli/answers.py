@@ -15,6 +15,7 @@ from recsys_desktop.cli.work import opened, running
 from recsys_desktop.engine import (
     Engine,
     ExplainRequest,
+    ExplanationPart,
     ExplanationView,
     HistoryEntry,
     Misuse,
@@ -178,14 +179,16 @@ def explain(
     _notices(output, view.notices)
 
 
+def _described(part: ExplanationPart) -> str:
+    rated = f", rated {part.rating:g}" if part.rating is not None else ""
+    return part.kind + rated + (f": {part.shared}" if part.shared else "")
+
+
 def _parts(output: Output, view: ExplanationView) -> None:
     shown = view.parts[:15]
     rest = sum(part.value for part in view.parts[15:])
     rows = [("base", "", f"{view.base:+.4f}")] if view.base else []
-    rows += [
-        (part.label, part.kind + (f", rated {part.rating:g}" if part.rating is not None else ""), f"{part.value:+.4f}")
-        for part in shown
-    ]
+    rows += [(part.label, _described(part), f"{part.value:+.4f}") for part in shown]
     if len(view.parts) > len(shown):
         rows.append((f"{len(view.parts) - len(shown)} more", "", f"{rest:+.4f}"))
     if abs(view.residual) > 1e-6 * max(1.0, abs(view.score)):

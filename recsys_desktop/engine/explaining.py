@@ -225,7 +225,9 @@ def _part(served: ServedModel, ratings: dict[int, float], contribution: Contribu
     if contribution.kind is Source.HISTORY and contribution.code >= 0:
         item = contribution.code
         ids = served.dataset.item_vocabulary
-        return ExplanationPart(title(served.dataset, item), value, kind, ids[item], ratings.get(item))
+        return ExplanationPart(
+            title(served.dataset, item), value, kind, ids[item], ratings.get(item), contribution.label
+        )
     if contribution.kind is Source.NEIGHBOUR and contribution.code >= 0:
         return ExplanationPart(f"person {served.dataset.user_vocabulary[contribution.code]}", value, kind)
     return ExplanationPart(contribution.label or kind, value, kind)

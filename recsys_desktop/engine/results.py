@@ -161,7 +161,8 @@ class ExplanationPart(PlainData):
     """One summand of a score.
 
     label: the title or name shown. value: in the score's unit. kind: "history", "feature", "neighbour", "factor",
-    "model", "bias". item: external id where the part is an item of the history; rating: what the person gave it.
+    "model", "bias". item: external id where the part is an item of the history; rating: what the person gave it;
+    shared: what that item has in common with the explained one, where the model says so.
     """
 
     label: str
@@ -169,6 +170,7 @@ class ExplanationPart(PlainData):
     kind: str
     item: str | None = None
     rating: float | None = None
+    shared: str = ""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from recsys_desktop.engine.results import ExplanationPart, Phrase
 WORDINGS = {
     "because-chosen": "Because you chose {items}{share}.",
     "because-rated": "Because you rated {items}{share}.",
+    "because-alike": "It has {labels} in common with {items}{share}.",
     "because-features": "It matches what you chose: {labels}{share}.",
     "because-interests": "It matches your {labels}{share}.",
     "because-people": "People whose choices are like yours chose it: {labels}{share}.",
@@ -195,6 +196,8 @@ def sentence(
 
 def _personal(kind: str, named: Sequence[ExplanationPart], share: float | None, telling: Telling) -> Phrase:
     labels = [part.label for part in named]
+    if kind == Source.HISTORY.value and all(part.shared for part in named):
+        return phrase("because-alike", labels=_common(named), items=_items(named, False), share=share)
     if kind == Source.HISTORY.value:
         rated = telling.rating_aware and all(part.rating is not None for part in named)
         return phrase("because-rated" if rated else "because-chosen", items=_items(named, rated), share=share)
@@ -211,6 +214,13 @@ def _personal(kind: str, named: Sequence[ExplanationPart], share: float | None, 
     if not telling.blends:
         return phrase("because-learnt", algorithm=telling.algorithm)
     return phrase("because-models" if len(labels) > 1 else "because-model", labels=labels)
+
+
+def _common(named: Sequence[ExplanationPart]) -> list[str]:
+    """What the named items share with the explained one: what all of them share where there is something, else all."""
+    lists = [part.shared.split(", ") for part in named]
+    of_all = [label for label in lists[0] if all(label in others for others in lists)]
+    return of_all or list(dict.fromkeys(label for labels in lists for label in labels[:1]))
 
 
 def _items(named: Sequence[ExplanationPart], rated: bool) -> list[dict[str, Any]]:

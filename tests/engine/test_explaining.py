@@ -194,6 +194,22 @@ def test_where_only_the_start_of_a_score_is_left_no_choice_is_named() -> None:
     assert nobody.text == "X places it here without any choice of yours to go by."
 
 
+@pytest.mark.parametrize(
+    ("shared", "expected"),
+    [
+        (("Sci-Fi, Action", "Drama, Sci-Fi"), "It has Sci-Fi in common with Alien and Heat (60% of its score)."),
+        (("Sci-Fi, Action", "Crime, Drama"), "It has Sci-Fi and Crime in common with Alien and Heat (60% of its score)."),
+        (("Sci-Fi", ""), "Because you chose Alien and Heat (60% of its score)."),
+    ],
+)
+def test_what_the_choices_share_with_an_item_is_its_reason(shared: tuple[str, str], expected: str) -> None:
+    parts = [
+        ExplanationPart(title, 0.3, "history", title, None, common)
+        for title, common in zip(("Alien", "Heat"), shared, strict=True)
+    ]
+    assert sentence(parts, 1.0, Telling("X", FACTS, exact=True)).text == expected
+
+
 def test_stated_interests_are_not_called_choices() -> None:
     parts = [ExplanationPart("interest in space", 0.4, "feature"), ExplanationPart("interest in war", 0.1, "feature")]
     words = sentence(parts, 0.5, Telling("X", FACTS, has_choices=False))

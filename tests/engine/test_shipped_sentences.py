@@ -15,7 +15,7 @@ from recsys_desktop.engine.results import Recommendation
 
 PEOPLE = ("00", "01", "05")
 ALGORITHMS = tuple(Registry.discover(safe_mode=True).algorithms.values())
-NAMES_CHOICES = ("because-chosen", "because-rated")
+NAMES_CHOICES = ("because-chosen", "because-rated", "because-alike")
 OF_EVERYBODY = ("chosen-by", "chosen-lately", "rated-higher", "rated-lower", "same-for-everybody")
 
 
@@ -104,6 +104,7 @@ def test_a_model_that_serves_everybody_alike_claims_nothing_of_the_person(
         ("user-knn", {"because-people"}),
         ("user-knn-rating", {"because-raters"}),
         ("ease", {"because-chosen"}),
+        ("content", {"because-alike"}),
         ("item-knn-rating", {"because-rated"}),
         ("weighted-hybrid", {"because-chosen"}),
     ],

@@ -31,8 +31,9 @@ def contribution_bars(view: ExplanationView, most: int = _SHOWN_PARTS) -> list[C
     shown, rest = parts[:most], parts[most:]
     bars = []
     for part in shown:
-        detail = f"rated {formats.number(part.rating)}" if part.rating is not None else ""
-        bars.append(ContributionBar(part.label, part.value, detail))
+        rated = [f"rated {formats.number(part.rating)}"] if part.rating is not None else []
+        shared = [f"in common: {part.shared}"] if part.shared else []
+        bars.append(ContributionBar(part.label, part.value, ", ".join(rated + shared)))
     if rest:
         names = ", ".join(part.label for part in rest[:5]) + ("\u2026" if len(rest) > 5 else "")
         bars.append(ContributionBar(f"{formats.integer(len(rest))} others", sum(part.value for part in rest), names))
