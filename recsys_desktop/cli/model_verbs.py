@@ -1,4 +1,4 @@
-"""Verbs about saved models: list, show, activate, delete, export, import."""
+"""Verbs about saved models: list, show, factors, activate, delete, export, import."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from recsys_desktop.cli.output import Output
 from recsys_desktop.cli.settings import Settings, before_verb, everywhere
-from recsys_desktop.cli.text import figure, seconds, size, yes
+from recsys_desktop.cli.text import figure, percent, seconds, size, yes
 from recsys_desktop.cli.work import opened
 from recsys_desktop.engine import plain
 from recsys_desktop.workspace import ModelRecord
@@ -23,6 +23,7 @@ def app() -> typer.Typer:
     verbs.callback(help="The saved versions of models.")(before_verb)
     verbs.command("list")(list_models)
     verbs.command("show")(show)
+    verbs.command("factors")(factors)
     verbs.command("activate")(activate)
     verbs.command("delete")(delete)
     verbs.command("export")(export)
@@ -98,6 +99,32 @@ def show(settings: Settings, model: ModelArgument) -> None:
         elif calibration:
             rows.append(("confidence", f"none: {calibration.get('reason', '')}"))
         output.table(["", ""], rows)
+
+
+@everywhere
+def factors(
+    settings: Settings,
+    model: ModelArgument,
+    n: Annotated[int, typer.Option("-n", metavar="N", min=1, help="How many items of each.")] = 5,
+) -> None:
+    """Tell what the factors of a model stand for, the weightiest first, where they can be read (as those of nmf)."""
+    output = Output(settings.json)
+    with opened(settings, "read") as engine:
+        record = engine.model_record(model)
+        found = engine.factors(record.id)
+    output.document("factors", {"model": record.label, "factors": found})
+    output.table(
+        ["factor", ("share", "right"), "categories", "items"],
+        [
+            (
+                factor.name,
+                percent(factor.share),
+                ", ".join(factor.categories),
+                ", ".join(item.title for item in factor.items[:n]),
+            )
+            for factor in found
+        ],
+    )
 
 
 def _data_name(engine: Any, record: ModelRecord) -> str:

@@ -21,6 +21,7 @@ from recsys_desktop.engine.results import (
     Check,
     Comparison,
     ExplanationView,
+    FactorView,
     FilterColumn,
     ForecastAnswer,
     HistoryItem,
@@ -344,6 +345,17 @@ class Engine:
         from recsys_desktop.engine.recommending import similar_items
 
         return similar_items(self._session, reference, item, n)
+
+    def factors(self, reference: str) -> list[FactorView]:
+        """What the dimensions of a model stand for, the weightiest first.
+
+        Raises
+        ------
+        CannotServe: the algorithm has no dimensions that can be read on their own.
+        """
+        from recsys_desktop.engine.recommending import factors
+
+        return factors(self._session, reference)
 
     def demo(
         self,

@@ -24,6 +24,8 @@ from recsys_desktop.engine.plain import plain
 from recsys_desktop.engine.requests import HistoryEntry, RecommendRequest
 from recsys_desktop.engine.results import (
     ExplanationView,
+    FactorItem,
+    FactorView,
     Recommendation,
     RecommendationList,
     SimilarItem,
@@ -298,6 +300,24 @@ def similar_items(session: Session, reference: str, item: str, n: int) -> list[S
     return [
         SimilarItem(dataset.item_vocabulary[other], title(dataset, other), float(similarity), method)
         for other, similarity in zip(codes.tolist(), similarities.tolist(), strict=True)
+    ]
+
+
+def factors(session: Session, reference: str) -> list[FactorView]:
+    """As `Engine.factors`."""
+    served = session.served(reference)
+    dataset = served.dataset
+    return [
+        FactorView(
+            found.name,
+            found.share,
+            tuple(
+                FactorItem(dataset.item_vocabulary[item], title(dataset, item), weight)
+                for item, weight in zip(found.items, found.weights, strict=True)
+            ),
+            found.categories,
+        )
+        for found in served.aligned.factors()
     ]
 
 

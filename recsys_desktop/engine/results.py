@@ -295,6 +295,30 @@ class SimilarItem(PlainData):
 
 
 @dataclass(frozen=True)
+class FactorItem(PlainData):
+    """An item that stands for a factor. weight: how much it has of it, positive."""
+
+    item: str
+    title: str
+    weight: float
+
+
+@dataclass(frozen=True)
+class FactorView(PlainData):
+    """What one dimension of a model stands for.
+
+    name: suggested from what its items have in common. share: its part of what all factors add to the scores of
+    training, 0 to 1. items: those that stand for it most, best first. categories: those that its items have more often
+    than others do.
+    """
+
+    name: str
+    share: float
+    items: tuple[FactorItem, ...]
+    categories: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class ItemMatch(PlainData):
     """An item found by its id or title."""
 

@@ -1,4 +1,4 @@
-"""The items page: find an item, see its attributes and the items most like it."""
+"""The items page: find an item, see its attributes and those most like it, and what a model's factors stand for."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from recsys_desktop.gui.widgets.labels import Paragraph
 from recsys_desktop.gui.widgets.table import Column, DataTable
 
 if TYPE_CHECKING:
-    from recsys_desktop.engine import ItemMatch, SimilarItem
+    from recsys_desktop.engine import Engine, FactorView, ItemMatch, SimilarItem
 
 _SIDE_WIDTH = 400
 _MOST_ITEMS = 500
@@ -46,6 +46,7 @@ class ItemExplorer(PageFrame):
         self.items: list[ItemMatch] = []
         self.chosen: ItemMatch | None = None
         self.similar: list[SimilarItem] = []
+        self.factors: list[FactorView] = []
         self.count_chip = Chip()
         self.model_chip = Chip("model")
         self.facts.addWidget(self.count_chip)
@@ -86,6 +87,12 @@ class ItemExplorer(PageFrame):
         self.similar_card.content.addWidget(self.similar_table, 1)
         side.addWidget(self.item_card)
         side.addWidget(self.similar_card, 1)
+        self.factors_card = Card("What the factors stand for", flush=True)
+        self.factors_card.setFixedWidth(_SIDE_WIDTH)
+        self.factors_table = DataTable("What the factors stand for")
+        self.factors_card.content.addWidget(self.factors_table, 1)
+        self.factors_card.hide()
+        side.addWidget(self.factors_card, 1)
         across.addLayout(side)
         self.body.addLayout(across, 1)
         session.data_changed.connect(self._data_changed)
@@ -109,6 +116,7 @@ class ItemExplorer(PageFrame):
         if model is not None:
             self.model_chip.set_fact(self.session.algorithm_name(model.algorithm), f"v{model.version}")
         self._ask_similar()
+        self._ask_factors()
 
     def _find(self) -> None:
         data = self.session.data
@@ -165,6 +173,33 @@ class ItemExplorer(PageFrame):
             key="similar",
         )
 
+    def _ask_factors(self) -> None:
+        model = self.session.model
+        self.factors_card.hide()
+        if model is None:
+            return
+        label = model.label
+        self.session.ask(
+            "Reading factors", lambda engine, _run: readable_factors(engine, label), self._factors_known, key="factors"
+        )
+
+    def _factors_known(self, found: Sequence[FactorView]) -> None:
+        self.factors = list(found)
+        self.factors_card.setVisible(bool(found))
+        self.factors_table.set_columns(
+            [
+                Column("name", "Factor", [factor.name for factor in found], strong=True, maximum_width=150),
+                Column("share", "Share", [factor.share for factor in found], formats.confidence),
+                Column(
+                    "items",
+                    "Items",
+                    [", ".join(item.title for item in factor.items[:3]) for factor in found],
+                    muted=True,
+                    stretch=True,
+                ),
+            ]
+        )
+
     def _similar_known(self, found: Sequence[SimilarItem]) -> None:
         self.similar = list(found)
         self.similar_note.setText(f"Measured by {found[0].method}." if found else "Nothing is like it.")
@@ -187,6 +222,16 @@ class ItemExplorer(PageFrame):
 
     def _open_similar(self, place: int) -> None:
         self.search.setText(self.similar[place].title)
+
+
+def readable_factors(engine: Engine, label: str) -> list[FactorView]:
+    """Return what the factors of a model stand for; none where they cannot be read."""
+    from recsys_desktop.api.errors import CannotServe
+
+    try:
+        return engine.factors(label)
+    except CannotServe:
+        return []
 
 
 def _attribute(value: object) -> str:
