@@ -78,6 +78,69 @@ IMPLICIT_ALS = AlgorithmSpec(
 )
 
 
+class SingularVectorParams(Params):
+    """Parameters that models of leading singular vectors share."""
+
+    rank: int = param(
+        24,
+        help="How many singular vectors are kept at most; training tells what share of the data each further one "
+        "explains.",
+        ge=1,
+        le=1024,
+        tune=TuningRange(8, 128, log=True),
+    )
+    noise_floor: float = param(
+        1.0,
+        help="Leaves out singular vectors weaker than this many times the strongest that mere chance would show in "
+        "this data; 0 keeps as many as asked for.",
+        ge=0,
+        le=10,
+        advanced=True,
+    )
+    history_exponent: float = param(
+        0.25,
+        help="How much less each interaction of a person with a long history counts: 0 not at all less, 0.5 makes all "
+        "people count alike.",
+        ge=0,
+        le=1,
+        tune=TuningRange(0.0, 0.5),
+        advanced=True,
+    )
+
+
+class PureSVDParams(SingularVectorParams):
+    """Parameters of PureSVD."""
+
+    min_rating: float | None = param(
+        None,
+        help="Take only interactions rated at least this; empty takes all of them.",
+        label="Lowest rating that counts",
+        unit="rating",
+    )
+
+
+PURE_SVD = AlgorithmSpec(
+    id="pure-svd",
+    name="PureSVD",
+    family=Family.FACTORISATION,
+    summary="The main patterns of who chose what, by one decomposition; each choice's part in a score is exact.",
+    implementation="recsys_factorization.singular_vectors:PureSVD",
+    params=PureSVDParams,
+    capabilities=Capabilities(
+        serves=Serves.HISTORY,
+        explains=True,
+        additive=True,
+        faithful_to_removal=True,
+        updates_live=True,
+        similar_items=True,
+        item_embeddings=True,
+        user_embeddings=True,
+        randomised=True,
+    ),
+    paper="Cremonesi, Koren, Turrin 2010, doi:10.1145/1864708.1864721; Halko, Martinsson, Tropp 2011, arXiv:0909.4061",
+)
+
+
 _RIDGE_CAPABILITIES = Capabilities(
     serves=Serves.HISTORY,
     predicts_ratings=True,
@@ -289,6 +352,32 @@ NMF = AlgorithmSpec(
 )
 
 
+class TruncatedSVDParams(SingularVectorParams):
+    """Parameters of truncated SVD of ratings."""
+
+    rank: int = param(
+        12,
+        help="How many singular vectors are kept at most; training tells what share of the data each further one "
+        "explains.",
+        ge=1,
+        le=1024,
+        tune=TuningRange(4, 48, log=True),
+    )
+
+
+TRUNCATED_SVD = AlgorithmSpec(
+    id="truncated-svd",
+    name="Truncated SVD (ratings)",
+    family=Family.FACTORISATION,
+    summary="Predicts ratings by one decomposition, what is missing being taken for average; simple and quick.",
+    implementation="recsys_factorization.singular_vectors:RatingSVD",
+    params=TruncatedSVDParams,
+    capabilities=_RIDGE_CAPABILITIES,
+    needs=Needs(ratings=True),
+    paper="Sarwar, Karypis, Konstan, Riedl 2000, doi:10.21236/ADA439541; Halko et al. 2011, arXiv:0909.4061",
+)
+
+
 class BPRParams(Params):
     """Parameters of Bayesian personalised ranking."""
 
@@ -400,4 +489,4 @@ BAYESIAN_FM = AlgorithmSpec(
 @hookimpl
 def recsys_desktop_algorithms() -> Sequence[AlgorithmSpec]:
     """The algorithms of this package."""
-    return (IMPLICIT_ALS, BPR, SVD, SVDPP, ALS, NMF, BAYESIAN_FM)
+    return (IMPLICIT_ALS, BPR, PURE_SVD, SVD, SVDPP, ALS, NMF, TRUNCATED_SVD, BAYESIAN_FM)

@@ -37,12 +37,15 @@ class Biases(NamedTuple):
 
         For the users of `fit_biases` with the histories they had there, these are `users`.
         """
-        rated = rated_histories(query, len(self.items))
+        return self.of_rows(rated_histories(query, len(self.items)))
+
+    def of_rows(self, rated: SparseRows) -> Float32:
+        """The bias of people with these ratings, (n, n_items): float32 (n,), 0 where a row is empty."""
         lengths = np.diff(rated.indptr)
-        owner = np.repeat(np.arange(len(query)), lengths)
+        owner = np.repeat(np.arange(rated.n_rows), lengths)
         deviation = rated.data.astype(np.float64) - self.mean - self.items[rated.indices]
-        sums = np.bincount(owner, weights=deviation, minlength=len(query))
-        biases = np.divide(sums, lengths + self.user_regularisation, out=np.zeros(len(query)), where=lengths > 0)
+        sums = np.bincount(owner, weights=deviation, minlength=rated.n_rows)
+        biases = np.divide(sums, lengths + self.user_regularisation, out=np.zeros(rated.n_rows), where=lengths > 0)
         of_people: Float32 = biases.astype(np.float32)
         return of_people
 

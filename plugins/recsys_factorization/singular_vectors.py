@@ -1,0 +1,289 @@
+"""PureSVD and its like for ratings: scores are projections of a history onto leading singular vectors."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from recsys_desktop.api import (
+    CannotFit,
+    Contribution,
+    Dataset,
+    DataShape,
+    Explanation,
+    Forecast,
+    Query,
+    Recommender,
+    RunContext,
+    Source,
+)
+from recsys_desktop.api.dataset import Bool, Float32, Int32, Int64
+from recsys_desktop.api.state_checks import require_array, require_rows
+from recsys_desktop.toolkit.bias import Biases, fit_biases, rated_histories
+from recsys_desktop.toolkit.products import SparseRows, sparse_times_dense
+from recsys_factorization.arrays import lengthened, merged, rows_of_columns, taken_rows
+from recsys_factorization.plugin import PURE_SVD, TRUNCATED_SVD, PureSVDParams, SingularVectorParams
+from recsys_factorization.randomised_svd import truncated_svd
+
+
+class SingularVectorModel(Recommender):
+    """With V the leading right singular vectors of D X, a history x scores x V V^T (Cremonesi, Koren, Turrin 2010,
+    "Performance of recommender algorithms on top-N recommendation tasks", section 3.3).
+
+    X (users, items) holds what a subclass makes of the interactions, and 0 where there are none; D divides each
+    person's row by (number of entries) ^ history_exponent, so that those with long histories do not outvote the rest.
+    Singular values below noise_floor |D X|_Frobenius (1 / sqrt(people) + 1 / sqrt(items)), the largest that the same
+    entries would have if they were scattered at random, say nothing; their vectors are left out, down to one. V alone
+    is learnt: a person is folded in exactly, and each entry of the history adds its own part to the score.
+
+    While fitting, the share of the squared entries of D X that the first 1, 2, ... ranks explain, and the relative
+    error of reconstruction, are logged, one step a rank.
+
+    Fitted state: item_factors_ float32 (n_items, rank), V; singular_values_ float32 (rank,); user_factors_ float32
+    (n_users, rank), x V of the training people; entry_indptr_, entry_items_, entries_: the interactions by user as
+    `_interactions` gives them.
+    """
+
+    params: SingularVectorParams
+    method: ClassVar[str]
+
+    item_factors_: Float32
+    singular_values_: Float32
+    user_factors_: Float32
+    entry_indptr_: Int64
+    entry_items_: Int32
+    entries_: Float32
+
+    @abstractmethod
+    def _interactions(self, data: Dataset) -> SparseRows:
+        """The interactions that count, by user."""
+
+    @abstractmethod
+    def _asked(self, query: Query) -> SparseRows:
+        """The histories as `_interactions` holds the training ones, without items that the model does not know."""
+
+    def _centred(self, rows: SparseRows) -> SparseRows:
+        """X of people with these interactions; by default the interactions themselves."""
+        return rows
+
+    def estimate(self, shape: DataShape) -> Forecast:
+        """Forecast; see the base class."""
+        rank = min(self.params.rank, shape.n_users, shape.n_items)
+        width = rank + max(10, rank // 2)
+        entries = shape.n_interactions
+        memory = 44 * entries + 4 * width * (shape.n_users + 3 * shape.n_items) + 4 * rank * shape.n_users
+        return Forecast(int(memory) + (3 << 20), 0.1 + 12 * entries * width * 4 / 2e9, cheaper="popularity")
+
+    def check_state(self) -> None:
+        """As `Recommender.check_state`."""
+        super().check_state()
+        users, rank = len(self.known_users_), len(self.singular_values_)
+        require_array("item_factors_", self.item_factors_, (self.n_items, rank), np.float32)
+        require_array("singular_values_", self.singular_values_, (rank,), np.float32)
+        require_array("user_factors_", self.user_factors_, (users, rank), np.float32)
+        require_rows(("entry_indptr_", "entry_items_"), self.entry_indptr_, self.entry_items_, users, self.n_items)
+        require_array("entries_", self.entries_, self.entry_items_.shape, np.float32)
+
+    def _fit(self, train: Dataset, run: RunContext) -> None:
+        rows = self._interactions(train)
+        if not len(rows.indices):
+            raise CannotFit("no interaction counts: lower 'min_rating'")
+        self._hold(rows, train.n_items)
+        self._begin(train, run)
+        centred = self._centred(rows)
+        scaled = centred._replace(data=centred.data * self._scales(centred))
+        found = truncated_svd(scaled, train.n_items, self.params.rank, run, self.spec.id)
+        chance = float(self.known_users_.sum()) ** -0.5 + float(self.known_items_.sum()) ** -0.5
+        floor = self.params.noise_floor * chance * np.sqrt(found.total)
+        kept = max(1, int((found.values >= floor).sum()))
+        for place, share in enumerate(found.explained[:kept]):
+            run.log(place + 1, explained_share=float(share), reconstruction_error=float(np.sqrt(1 - share)))
+        self.item_factors_ = found.vectors[:, :kept].copy()
+        self.singular_values_ = found.values[:kept].astype(np.float32)
+        self.user_factors_ = sparse_times_dense(centred, self.item_factors_, run.threads)
+
+    def _begin(self, train: Dataset, run: RunContext) -> None:
+        """What a subclass learns first."""
+
+    def _hold(self, rows: SparseRows, n_items: int) -> None:
+        self.entry_indptr_, self.entry_items_, self.entries_ = rows
+        self.known_users_ = np.diff(rows.indptr) > 0
+        self.known_items_ = np.bincount(rows.indices, minlength=n_items) > 0
+
+    def _scales(self, rows: SparseRows) -> Float32:
+        """D for every entry: float32 (entries,)."""
+        lengths = np.diff(rows.indptr)
+        scales = np.maximum(lengths, 1).astype(np.float32) ** np.float32(-self.params.history_exponent)
+        return np.repeat(scales, lengths)
+
+    def _serves(self, query: Query) -> Bool:
+        return np.diff(self._asked(query).indptr) > 0
+
+    def _projections(self, query: Query, items: Int32 | None) -> Float32:
+        """x V V^T: float32 (n, n_items) or (n, len(items))."""
+        people = sparse_times_dense(self._centred(self._asked(query)), self.item_factors_)
+        wanted = self.item_factors_ if items is None else self.item_factors_[items]
+        scores: Float32 = people @ wanted.T
+        return scores
+
+    def _parts(self, query: Query, items: Int32) -> tuple[list[int], npt.NDArray[np.float64]]:
+        """The items of one person's history, and what each adds: float64 (items, history)."""
+        history = self._centred(self._asked(query))
+        own = self.item_factors_[history.indices].astype(np.float64)
+        parts = (self.item_factors_[items] @ own.T) * history.data
+        return history.indices.tolist(), parts
+
+    def item_embeddings(self) -> Float32:
+        """float32 (n_items, rank), V times the singular values; NaN for items without interactions."""
+        embeddings = self.item_factors_ * self.singular_values_
+        embeddings[~self.known_items_] = np.nan
+        return embeddings
+
+    def user_embeddings(self) -> Float32:
+        """float32 (n_users, rank), x V; NaN for users without interactions."""
+        embeddings: Float32 = np.where(self.known_users_[:, None], self.user_factors_, np.float32(np.nan))
+        return embeddings
+
+    def _updated(self, additions: Dataset) -> None:
+        """Fold in the people, then the items, of the new interactions: v_j = X_j^T D^2 (X V) / s^2 of those who have j,
+        which is the equation that V solves."""
+        new = self._interactions(additions)
+        rows = merged(SparseRows(self.entry_indptr_, self.entry_items_, self.entries_), new)
+        self._hold(rows, additions.n_items)
+        self.item_factors_ = lengthened(self.item_factors_, additions.n_items)
+        self.user_factors_ = lengthened(self.user_factors_, additions.n_users)
+        users, items = np.flatnonzero(np.diff(new.indptr) > 0), np.unique(new.indices)
+        self._take_in(items, rows)
+        self._refold(users, rows)
+        centred = self._centred(rows)
+        by_item = rows_of_columns(centred._replace(data=centred.data * np.square(self._scales(centred))), items)
+        squares = np.square(self.singular_values_, dtype=np.float64)
+        found = sparse_times_dense(by_item, self.user_factors_)
+        self.item_factors_[items] = np.divide(found, squares, out=np.zeros_like(found), where=squares > 0)
+        self._refold(users, rows)
+
+    def _take_in(self, items: npt.NDArray[Any], rows: SparseRows) -> None:
+        """What a subclass learns anew of these items from all interactions."""
+
+    def _refold(self, users: npt.NDArray[Any], rows: SparseRows) -> None:
+        self.user_factors_[users] = sparse_times_dense(self._centred(taken_rows(rows, users)), self.item_factors_)
+
+
+class PureSVD(SingularVectorModel):
+    """PureSVD: every interaction is 1, and the score of an item is its entry of x V V^T. See the base class."""
+
+    spec = PURE_SVD
+    params: PureSVDParams
+    method = "projection onto singular vectors: each item of the history adds its part"
+
+    def _interactions(self, data: Dataset) -> SparseRows:
+        return SparseRows.of(data.matrix("one", self.params.min_rating))
+
+    def _asked(self, query: Query) -> SparseRows:
+        rows = SparseRows.of(query.matrix(self.n_items, "one", self.params.min_rating))
+        return rows.with_columns(_own_places(self.known_items_))
+
+    def _score(self, query: Query, items: Int32 | None) -> Float32:
+        return self._projections(query, items)
+
+    def _explain(self, query: Query, items: Int32, scores: Float32) -> list[Explanation]:
+        codes, parts = self._parts(query, items)
+        return [
+            Explanation.of(
+                int(item),
+                float(score),
+                [Contribution(Source.HISTORY, float(value), code) for value, code in zip(part, codes, strict=True)],
+                additive=True,
+                faithful_to_removal=True,
+                method=self.method,
+            )
+            for item, score, part in zip(items, scores, parts, strict=True)
+        ]
+
+
+class RatingSVD(SingularVectorModel):
+    """Truncated SVD of ratings, imputed by bias: X is rating - mean - b_u - b_i, so that a missing rating is taken to
+    be what the biases say, and a prediction is those plus the entry of x V V^T. See the base class; the biases are
+    those of `fit_biases`, and a person's own is folded in from the history.
+
+    Fitted state beyond the base class: biases_, the fields of a `Biases`.
+    """
+
+    spec = TRUNCATED_SVD
+    method = "averages, and the projection of the history's deviations onto singular vectors"
+
+    biases_: dict[str, Any]
+
+    def check_state(self) -> None:
+        """As `Recommender.check_state`."""
+        super().check_state()
+        require_array("biases_['users']", self._biases.users, (len(self.known_users_),), np.float32)
+        require_array("biases_['items']", self._biases.items, (self.n_items,), np.float32)
+
+    @property
+    def _biases(self) -> Biases:
+        return Biases(**self.biases_)
+
+    def _begin(self, train: Dataset, run: RunContext) -> None:
+        self.biases_ = fit_biases(train, None, None, run)._asdict()
+
+    def _interactions(self, data: Dataset) -> SparseRows:
+        return SparseRows.of(data.matrix("rating"))
+
+    def _asked(self, query: Query) -> SparseRows:
+        return rated_histories(query, self.n_items).with_columns(_own_places(self.known_items_))
+
+    def _centred(self, rows: SparseRows) -> SparseRows:
+        biases = self._biases
+        levels = np.repeat(biases.of_rows(rows), np.diff(rows.indptr))
+        return rows._replace(data=rows.data - np.float32(biases.mean) - biases.items[rows.indices] - levels)
+
+    def predictable_items(self) -> Bool:
+        """All: an item without ratings is taken to be an average one."""
+        return np.ones(self.n_items, dtype=np.bool_)
+
+    def _score(self, query: Query, items: Int32 | None) -> Float32:
+        scores = self._projections(query, items)
+        scores += self._biases.ratings(self._biases.of_rows(self._asked(query)), items)
+        return scores
+
+    def _explain(self, query: Query, items: Int32, scores: Float32) -> list[Explanation]:
+        codes, parts = self._parts(query, items)
+        biases, level = self._biases, float(self._biases.of_rows(self._asked(query))[0])
+        return [
+            Explanation.of(
+                int(item),
+                float(score),
+                [
+                    Contribution(Source.BIAS, level, label="how this person rates"),
+                    Contribution(Source.BIAS, float(biases.items[item]), label="how this item is rated"),
+                    *(Contribution(Source.HISTORY, float(v), code) for v, code in zip(part, codes, strict=True)),
+                ],
+                base=biases.mean,
+                additive=True,
+                faithful_to_removal=False,
+                method=self.method,
+            )
+            for item, score, part in zip(items, scores, parts, strict=True)
+        ]
+
+    def _take_in(self, items: npt.NDArray[Any], rows: SparseRows) -> None:
+        """The biases of these items, from the deviations of all who rated them."""
+        biases = self._biases
+        of_items = lengthened(biases.items, len(self.known_items_))
+        of_users = lengthened(biases.users, len(self.known_users_))
+        by_item = rows_of_columns(rows, items)
+        owners = np.repeat(np.arange(len(items)), np.diff(by_item.indptr))
+        deviations = by_item.data - biases.mean - of_users[by_item.indices]
+        sums = np.bincount(owners, weights=deviations, minlength=len(items))
+        of_items[items] = sums / np.maximum(np.diff(by_item.indptr) + biases.item_regularisation, 1e-9)
+        moved = biases._replace(items=of_items)
+        self.biases_ = moved._replace(users=moved.of_rows(rows))._asdict()
+
+
+def _own_places(known: Bool) -> Int32:
+    """Columns by themselves, -1 where not known: int32 (n_items,)."""
+    return np.where(known, np.arange(len(known)), -1).astype(np.int32)
