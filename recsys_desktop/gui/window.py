@@ -7,6 +7,7 @@ import importlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QKeySequence, QShortcut
@@ -32,12 +33,17 @@ from recsys_desktop.gui.widgets.chip import Chip
 from recsys_desktop.gui.widgets.labels import text_label
 from recsys_desktop.gui.widgets.messages import InlineMessage, Toast
 
+if TYPE_CHECKING:
+    from recsys_desktop.engine import InterruptedRun
+
 logger = logging.getLogger(__name__)
 
 RAIL_WIDTH = 76
 CONTEXT_HEIGHT = 48
 INITIAL_SIZE = QSize(1280, 800)
 MINIMUM_SIZE = QSize(1000, 640)
+
+_MOST_MESSAGES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +252,7 @@ class MainWindow(QMainWindow):
         self._show_message(InlineMessage(what, where, severity="warning"))
 
     def _show_message(self, message: InlineMessage) -> None:
-        while self._messages.count() >= 3:
+        while self._messages.count() >= _MOST_MESSAGES:
             oldest = self._messages.takeAt(0)
             if oldest is not None and (widget := oldest.widget()) is not None:
                 widget.deleteLater()
@@ -258,6 +264,36 @@ class MainWindow(QMainWindow):
         self.status_bar.set_machine(self.session.engine.threads, "CPU")
         self._add_panels()
         self._show_context()
+        if not self.session.read_only:
+            self.session.ask(
+                "Looking for interrupted trainings", lambda engine, _run: engine.interrupted(), self._offer_to_resume
+            )
+
+    def _offer_to_resume(self, found: Sequence[InterruptedRun]) -> None:
+        """Say above the page which trainings were killed with the application, and offer to go on with each."""
+        for left in found[:_MOST_MESSAGES]:
+            epoch = f" after epoch {left.epoch}" if left.epoch else ""
+            message = InlineMessage(
+                f"The training of {left.algorithm_name} on {left.data} was interrupted{epoch}.",
+                "Resumed, it gives the same model as if it had not been.",
+                severity="information",
+                action="Resume",
+                clicked=functools.partial(self.resume, left),
+            )
+            self._show_message(message)
+
+    def resume(self, left: InterruptedRun) -> None:
+        """Open the data of a training that was killed and go on with it on the Train page."""
+        data = {record.fingerprint: record for record in self.session.datasets}.get(left.dataset_fingerprint or "")
+        if data is None or left.algorithm not in self.session.engine.registry.algorithms:
+            lacking = f"the data {left.data}" if data is None else f"the plugin that brings {left.algorithm}"
+            self.show_error(f"The training of {left.algorithm_name} cannot be resumed", f"It lacks {lacking}.")
+            return
+        if self.session.data is None or self.session.data.fingerprint != data.fingerprint:
+            self.session.open_data(data)
+        page = self.page("train")
+        self.show_page("train")
+        page.workbench.resume(left)  # type: ignore[attr-defined]
 
     def _show_device(self, device: object) -> None:
         self.status_bar.set_machine(self.session.engine.threads, str(device))

@@ -13,7 +13,9 @@ from PySide6.QtGui import QDropEvent, QGuiApplication
 
 from recsys_desktop.gui.jobs import JobState
 from recsys_desktop.gui.widgets.labels import ElidedLabel
+from recsys_desktop.gui.widgets.messages import InlineMessage
 from recsys_desktop.gui.window import MainWindow
+from tests.killed_training import kill_at
 
 PATIENCE = 60_000
 
@@ -411,6 +413,32 @@ def test_every_page_opens_without_data_and_names_its_controls(window: MainWindow
                 if control.isVisible():
                     named = control.accessibleName() or getattr(control, "text", lambda: "")()
                     assert named, f"{type(control).__name__} on {key} has no name for a screen reader"
+
+
+def test_a_training_that_was_killed_is_offered_and_resumed(
+    own_workspace: Path, ratings_file: Path, qtbot, request
+) -> None:
+    from recsys_desktop.engine import Engine, ImportRequest
+
+    with Engine.open(own_workspace / "workspace", threads=1) as engine:
+        engine.import_data(
+            ImportRequest([ratings_file], "toy", roles={"who": "user", "what": "item", "stars": "rating"})
+        )
+    kill_at(own_workspace / "workspace", "fit", 4)
+    window = request.getfixturevalue("window")
+    _settle(qtbot, window)
+    (message,) = window.findChildren(InlineMessage)
+    assert "The training of NeuralCF on toy was interrupted after epoch 4." in message.what_label.text()
+    qtbot.mouseClick(message.action, Qt.MouseButton.LeftButton)
+    assert window.current_page == "train"
+    assert window.session.data.name == "toy"
+    job = window.page("train").workbench.run_panel.job
+    qtbot.waitUntil(lambda: job.state.is_over, timeout=PATIENCE)
+    assert job.state is JobState.DONE, job.error
+    _settle(qtbot, window)
+    assert window.findChildren(InlineMessage) == []
+    assert [model.label for model in window.session.models] == ["ncf@1"]
+    assert window.session.engine.interrupted() == []
 
 
 def test_a_second_window_is_told_and_can_look(window: MainWindow, own_workspace: Path, qtbot) -> None:

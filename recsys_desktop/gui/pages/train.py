@@ -36,7 +36,7 @@ from recsys_desktop.gui.widgets.plots import Line, LinePlot
 if TYPE_CHECKING:
     from recsys_desktop.api.algorithm import AlgorithmSpec
     from recsys_desktop.data import DatasetStatistics
-    from recsys_desktop.engine import ForecastAnswer
+    from recsys_desktop.engine import Engine, EngineRun, ForecastAnswer, InterruptedRun
     from recsys_desktop.workspace import ModelRecord, RunValue
 
 logger = logging.getLogger(__name__)
@@ -299,9 +299,18 @@ class TrainingWorkbench(PageFrame):
         if data is None or spec is None or values is None:
             return None
         request = TrainRequest(spec.id, data.fingerprint, values, seed=self.seed)
+        return self._begin(spec, lambda engine, run: engine.train(request, run))
+
+    def resume(self, left: InterruptedRun) -> Job:
+        """Queue what is left of a training that was killed with its process."""
+        self.choose(left.algorithm)
+        spec = self.session.engine.registry.spec(left.algorithm)
+        return self._begin(spec, lambda engine, run: engine.resume(left.run_id, run))
+
+    def _begin(self, spec: AlgorithmSpec, train: Callable[[Engine, EngineRun], ModelRecord]) -> Job:
         job = self.session.work(
             spec.name,
-            lambda engine, run: engine.train(request, run),
+            train,
             self._trained,
             lambda error: logger.info("%s was not trained: %s", spec.name, error),
         )

@@ -62,7 +62,7 @@ class EmptyState(QWidget):
 
 
 class InlineMessage(QFrame):
-    """What is wrong, where, and what to do, in the place that it concerns; can be closed."""
+    """What is wrong, where, and what to do, in the place that it concerns; goes when it is closed or acted on."""
 
     closed = Signal()
 
@@ -97,13 +97,15 @@ class InlineMessage(QFrame):
                 texts.addWidget(label)
         layout.addLayout(texts, 1)
         if action:
-            layout.addWidget(button(action, "", clicked), alignment=Qt.AlignmentFlag.AlignTop)
+            self.action = button(action, "", clicked)
+            self.action.clicked.connect(self._leave)
+            layout.addWidget(self.action, alignment=Qt.AlignmentFlag.AlignTop)
         close = IconButton("close", "Close this message", 14)
-        close.clicked.connect(self._close)
+        close.clicked.connect(self._leave)
         layout.addWidget(close, alignment=Qt.AlignmentFlag.AlignTop)
         self.setAccessibleName(". ".join(part for part in (what, where, what_to_do) if part))
 
-    def _close(self) -> None:
+    def _leave(self) -> None:
         self.hide()
         self.closed.emit()
         self.deleteLater()
