@@ -32,11 +32,26 @@ _WORK_FOR_THREADS = 2e8
 
 
 class _Batch(NamedTuple):
-    """Histories of m people, ragged: items int64 (n,), owners int64 (n,) from 0 to m - 1, size m."""
+    """Histories of m people, ragged: items int64 (n,), owners int64 (n,) from 0 to m - 1 ascending, size m.
+
+    divergence_weight: how much the divergence counts in this step.
+    """
 
     items: torch.Tensor
     owners: torch.Tensor
     size: int
+    divergence_weight: float
+
+    def halves(self) -> list[_Batch]:
+        """The first and the second half of the people; itself where there is one."""
+        half = self.size // 2
+        if half == 0:
+            return [self]
+        cut = int((self.owners < half).sum())
+        return [
+            _Batch(self.items[:cut], self.owners[:cut], half, self.divergence_weight),
+            _Batch(self.items[cut:], self.owners[cut:] - half, self.size - half, self.divergence_weight),
+        ]
 
 
 class _Network(torch.nn.Module):
@@ -122,35 +137,37 @@ class _Autoencoder(Recommender):
         with torch.no_grad():
             network.item_bias.copy_(torch.from_numpy(np.log(counts[self.items_] / counts.sum())))
         network.to(device)
-        drawn = seeded(run, "codes", device)
         batch_size = fitting_batch_size(params.batch_size, len(people))
         steps_an_epoch = -(-len(people) // batch_size)
         work = 6 * batch_size * len(self.items_) * hidden
-        step = 0
+        steps_before = 0
+        drawn = torch.Generator(device)
+
+        def begin_epoch(epoch: int) -> None:
+            nonlocal steps_before, drawn
+            steps_before = (epoch - 1) * steps_an_epoch
+            drawn = seeded(run, f"codes {epoch}", device)
 
         def epoch_batches(generator: np.random.Generator) -> EpochBatches[_Batch]:
-            def batch(chosen: Int64) -> _Batch:
+            def batch(step: int, chosen: Int64) -> _Batch:
                 part = rows.take(people[chosen].astype(np.int32))
                 owners = np.repeat(np.arange(len(chosen)), np.diff(part.indptr))
                 return _Batch(
                     torch.from_numpy(part.indices.astype(np.int64)).to(device),
                     torch.from_numpy(owners).to(device),
                     len(chosen),
+                    self._divergence_weight(steps_before + step, steps_an_epoch * params.epochs),
                 )
 
-            batches = (batch(chosen) for chosen in shuffled_batches(len(people), batch_size, generator))
-            return EpochBatches(steps_an_epoch, batches)
+            batches = shuffled_batches(len(people), batch_size, generator)
+            return EpochBatches(steps_an_epoch, (batch(step, chosen) for step, chosen in enumerate(batches, 1)))
 
         def loss(batch: _Batch) -> BatchLoss:
-            nonlocal step
-            step += 1
             logits, divergence = network(batch, drawn)
             chosen = functional.log_softmax(logits, dim=-1)[batch.owners, batch.items]
             reconstruction = -chosen.sum() / batch.size
-            weight = self._divergence_weight(step, steps_an_epoch * params.epochs)
-            return BatchLoss(
-                reconstruction + weight * divergence.mean(), batch.size, {"reconstruction": -chosen.mean()}
-            )
+            total = reconstruction + batch.divergence_weight * divergence.mean()
+            return BatchLoss(total, batch.size, {"reconstruction": -chosen.mean()})
 
         def validate() -> Validation | None:
             self.weights_ = arrays_of(network)
@@ -163,9 +180,21 @@ class _Autoencoder(Recommender):
             decays=True,
             gradient_norm=None,
             threads=run.threads if work >= _WORK_FOR_THREADS else 1,
+            mixed_precision=True,
         )
         optimizer = adam(network, params.learning_rate, params.weight_decay)
-        result = train(network, optimizer, epoch_batches, loss, settings, run, validate)
+        result = train(
+            network,
+            optimizer,
+            epoch_batches,
+            loss,
+            settings,
+            run,
+            validate,
+            begin_epoch=begin_epoch,
+            halves=_Batch.halves,
+            key=train_data.fingerprint if run.checkpoints is not None else "",
+        )
         self.weights_ = {name: array.copy() for name, array in arrays_of(network).items()}
         self.best_epoch_ = result.best_epoch or None
 

@@ -34,6 +34,7 @@ from recsys_desktop.toolkit.torch_training import (
     arrays_of,
     choose_device,
     fitting_batch_size,
+    halves_by_rows,
     seeded,
     shuffled_batches,
     train,
@@ -206,7 +207,17 @@ class NeuralCf(Recommender):
             threads=1,
         )
         optimizer = adam(network, params.learning_rate, params.weight_decay)
-        result = train(network, optimizer, epoch_batches, loss, settings, run, validate)
+        result = train(
+            network,
+            optimizer,
+            epoch_batches,
+            loss,
+            settings,
+            run,
+            validate,
+            halves=halves_by_rows,
+            key=train_data.fingerprint if run.checkpoints is not None else "",
+        )
         self.weights_ = {name: array.copy() for name, array in arrays_of(network).items()}
         self.best_epoch_ = result.best_epoch or None
 

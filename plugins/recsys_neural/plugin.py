@@ -270,7 +270,100 @@ AUTOENCODER = AlgorithmSpec(
 )
 
 
+class LightGcnParams(Params):
+    """Parameters of LightGCN."""
+
+    factors: int = param(
+        64,
+        help="Length of the vectors of people and items; longer ones tell finer tastes apart and need more data.",
+        ge=1,
+        le=1024,
+        tune=TuningRange(32, 128, log=True),
+    )
+    layers: int = param(
+        2,
+        help="How many steps along the graph a vector is averaged over: with 1 a person's items count, with 2 the "
+        "people who share them. 0 is plain matrix factorisation.",
+        ge=0,
+        le=8,
+        tune=TuningRange(1, 4),
+    )
+    loss: Literal["softmax", "bpr"] = param(
+        "softmax",
+        help="softmax tells chosen items from all others (strong); bpr each from one drawn at random (the paper's).",
+        advanced=True,
+    )
+    edge_dropout: float = param(
+        0.3,
+        help="Share of the interactions that is left out of the graph at random in training; raise it against "
+        "overfitting.",
+        ge=0,
+        lt=1,
+        tune=TuningRange(0.0, 0.6),
+    )
+    learning_rate: float = param(
+        0.01,
+        help="First step size of Adam, which falls to a fiftieth by the last epoch; lower it where the loss jumps.",
+        gt=0,
+        le=1,
+        tune=TuningRange(0.001, 0.03, log=True),
+    )
+    weight_decay: float = param(
+        0.0,
+        help="Pull of every weight towards 0 in each step; raise it in small steps (1e-5) against overfitting.",
+        ge=0,
+        le=1,
+        advanced=True,
+    )
+    batch_size: int = param(
+        500,
+        help="Most people in one step; larger batches are faster and steadier. Few people take smaller ones.",
+        ge=1,
+        le=100_000,
+        unit="people",
+        advanced=True,
+    )
+    epochs: int = param(
+        40,
+        help="The most passes over the data; early stopping ends training before, where there is validation data.",
+        ge=1,
+        le=10_000,
+        unit="epochs",
+    )
+    patience: int = param(
+        8,
+        help="Validations without a better figure after which training ends; raise it where learning starts late.",
+        ge=1,
+        le=1000,
+        advanced=True,
+    )
+    min_rating: float | None = param(
+        None, help="Leave out interactions rated lower than this; empty counts every interaction alike.", advanced=True
+    )
+
+
+LIGHTGCN = AlgorithmSpec(
+    id="lightgcn",
+    name="LightGCN",
+    family=Family.NEURAL,
+    summary="Learns vectors of people and items, averaged along the graph of who chose what; serves newcomers.",
+    implementation="recsys_neural.lightgcn:LightGcn",
+    params=LightGcnParams,
+    capabilities=Capabilities(
+        serves=Serves.FOLD_IN,
+        trains_in_epochs=True,
+        explains=True,
+        additive=True,
+        similar_items=True,
+        item_embeddings=True,
+        randomised=True,
+    ),
+    paper="He et al., LightGCN: Simplifying and Powering Graph Convolution Network for Recommendation, SIGIR 2020, "
+    "https://arxiv.org/abs/2002.02126",
+)
+
+
 @hookimpl
 def recsys_desktop_algorithms() -> Sequence[AlgorithmSpec]:
     """The algorithms of this package."""
-    return (NEURAL_CF, MULT_VAE, DENOISING_AUTOENCODER, AUTOENCODER)
+    return (NEURAL_CF, MULT_VAE, DENOISING_AUTOENCODER, AUTOENCODER, LIGHTGCN)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,14 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from recsys_desktop.api import DataShape, InvalidParameter, Query, RunContext, Source
+from recsys_desktop.api import DataShape, InvalidParameter, Query, Recommender, RunContext, Source
 from recsys_desktop.api.testing import AlgorithmConformance, KitRun, made_data
+from recsys_desktop.toolkit import checkpoints, torch_training
 from recsys_desktop.toolkit.torch_training import seeded
 from recsys_neural.autoencoders import DenoisingAutoencoder, MultVae
+from recsys_neural.lightgcn import LightGcn
 from recsys_neural.neural_cf import NeuralCf, _Network
-from recsys_neural.plugin import AUTOENCODER, DENOISING_AUTOENCODER, MULT_VAE, NEURAL_CF
+from recsys_neural.plugin import AUTOENCODER, DENOISING_AUTOENCODER, LIGHTGCN, MULT_VAE, NEURAL_CF
 
 SMALL = (DataShape(2000, 800, 100_000), DataShape(8000, 1600, 400_000))
 
@@ -48,6 +51,82 @@ class TestAutoencoder(AlgorithmConformance):
     spec = AUTOENCODER
     forecast_params = {"epochs": 1}
     forecast_shapes = SMALL
+
+
+class TestLightGcn(AlgorithmConformance):
+    spec = LIGHTGCN
+    forecast_params = {"epochs": 1}
+    forecast_shapes = SMALL
+
+
+class TestLightGcnByPairs(AlgorithmConformance):
+    spec = LIGHTGCN
+    params = {"loss": "bpr"}
+    forecast_params = {"loss": "bpr", "epochs": 1}
+    forecast_shapes = SMALL
+
+
+class Interrupted(RunContext):
+    """Leaves a training in the middle, after so many epochs."""
+
+    def __init__(self, epochs: int, folder: Path | None, leave_after: int = 1_000) -> None:
+        super().__init__(3, threads=1, device="cpu", epochs=epochs, checkpoints=folder)
+        self.leave_after = leave_after
+
+    def log(self, step: int, **values: float) -> None:
+        if step > self.leave_after:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("spec", [NEURAL_CF, MULT_VAE, DENOISING_AUTOENCODER, LIGHTGCN], ids=lambda spec: spec.id)
+def test_an_interrupted_training_is_resumed_to_the_same_bits(
+    spec: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "INTERVAL_SECONDS", 0.0)
+    monkeypatch.setattr(checkpoints, "LARGEST_SHARE", float("inf"))
+    data = made_data.communities().train
+
+    def fit(run: RunContext) -> Recommender:
+        model: Recommender = spec.load()(spec.params())
+        return model.fit(data, run)
+
+    whole = fit(Interrupted(6, None)).fitted_state()
+    with pytest.raises(KeyboardInterrupt):
+        fit(Interrupted(6, tmp_path, 3))
+    assert list(tmp_path.glob("*.safetensors"))
+    resumed = fit(Interrupted(6, tmp_path)).fitted_state()
+    found, expected = (state.get("weights_", state) for state in (resumed, whole))
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
+
+
+@pytest.mark.parametrize("spec", [NEURAL_CF, MULT_VAE, LIGHTGCN], ids=lambda spec: spec.id)
+def test_short_memory_halves_the_batches_and_learns_the_same(spec: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = made_data.communities().train
+    off = {"vector_dropout": 0.0} if spec is NEURAL_CF else {"edge_dropout": 0.0} if spec is LIGHTGCN else {"noise": 0}
+    # Draws of the code differ in parts; without divergence and with one epoch they hardly matter.
+    params = spec.params.parse({**off, "epochs": 1})
+
+    def scores() -> npt.NDArray[Any]:
+        model: Recommender = spec.load()(params)
+        model.fit(data, RunContext(3, threads=1, device="cpu", epochs=1))
+        return model.score(Query.of_users(data, np.arange(20)))
+
+    whole = scores()
+    original = torch_training._Training._accumulated
+    largest: list[int] = []
+
+    def short(self: Any, pieces: Any) -> Any:
+        if len(pieces) < 4:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        largest.append(len(pieces))
+        return original(self, pieces)
+
+    monkeypatch.setattr(torch_training._Training, "_accumulated", short)
+    halved = scores()
+    assert set(largest) == {4}
+    known = np.isfinite(whole)
+    assert np.corrcoef(whole[known], halved[known])[0, 1] > 0.99
 
 
 def fitted(**params: Any) -> NeuralCf:
@@ -124,7 +203,8 @@ def naive_multinomial(model: MultVae, history: list[int]) -> npt.NDArray[Any]:
     rows = weights["into_hidden"][[places[code] for code in history]]
     hidden = np.tanh(rows.sum(axis=0) / np.sqrt(len(history)) + weights["hidden_bias"])
     mean = hidden @ weights["into_mean"] + weights["mean_bias"]
-    return mean @ weights["from_code"] + weights["item_bias"]
+    logits: npt.NDArray[Any] = mean @ weights["from_code"] + weights["item_bias"]
+    return logits
 
 
 def test_the_scores_of_mult_vae_are_the_logits_of_its_mean_code() -> None:
@@ -147,3 +227,41 @@ def test_reconstruction_is_logged_and_improves() -> None:
     DenoisingAutoencoder().fit(made_data.communities().train, run)
     figures = [values["reconstruction"] for _, values in run.logged]
     assert figures[-1] < figures[0] - 0.1
+
+
+def dense_lightgcn(model: LightGcn, own: npt.NDArray[Any], history: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The smoothed vectors of all nodes by the equations, with a dense adjacency matrix."""
+    n_users, n_items = history.shape
+    adjacency = np.zeros((n_users + n_items, n_users + n_items))
+    adjacency[:n_users, n_users:] = history
+    adjacency += adjacency.T
+    degrees = np.maximum(adjacency.sum(axis=1), 1)
+    adjacency /= np.sqrt(degrees[:, None] * degrees)
+    layers = [own]
+    for _ in range(model.params.layers):
+        layers.append(adjacency @ layers[-1])
+    average: npt.NDArray[Any] = np.mean(layers, axis=0)
+    return average
+
+
+@pytest.mark.parametrize("layers", [0, 1, 3])
+def test_the_vectors_of_lightgcn_are_averages_over_the_graph(layers: int) -> None:
+    train = made_data.communities().train
+    run = KitRun(stop_after_checks=0)
+    model = LightGcn(LIGHTGCN.params.parse({"layers": layers, "factors": 6})).fit(train, run)
+    nodes = train.n_users + train.n_items
+    own = torch.empty(nodes, 6).normal_(0, 0.1, generator=seeded(run, "weights")).numpy()
+    history = train.matrix("one").toarray()
+    expected = dense_lightgcn(model, own, history)
+    people, known = np.flatnonzero(train.user_counts), model.known_items_
+    scores = expected[people] @ expected[train.n_users :].T
+    found = model.score(Query.of_users(train, people))
+    np.testing.assert_allclose(found[:, known], scores[:, known], rtol=1e-3, atol=1e-5)
+
+
+def test_a_changed_history_moves_the_scores_of_lightgcn() -> None:
+    train = made_data.communities().train
+    model = LightGcn().fit(train, RunContext(3, threads=1, device="cpu", epochs=3))
+    query = Query.of_users(train, [4])
+    without = query.without(0, query.items[:3].tolist())
+    assert np.nanmax(np.abs(model.score(query) - model.score(without))) > 1e-3
