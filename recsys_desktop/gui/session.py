@@ -203,14 +203,24 @@ class Session(QObject):
         self._prepared = True
         registry = self.engine.registry
 
-        def prepare(_request: object, run: Any) -> str:
-            from recsys_desktop.gui.warm_up import device_name, load_algorithms
+        def prepare(_request: object, run: Any) -> None:
+            from recsys_desktop.gui.warm_up import load_algorithms
 
             load_algorithms(registry, lambda: run.should_stop)
-            return device_name()
 
         job = self.jobs.submit("Preparing the algorithms", prepare, lane=Lane.PREPARE)
-        job.done.connect(self.device_known)
+        job.done.connect(lambda _nothing: self.show_device())
+
+    def show_device(self) -> None:
+        """Ask what neural models are trained on, for the status bar."""
+        from recsys_desktop.gui.warm_up import device_name
+
+        self.ask(
+            "Looking for the device",
+            lambda engine, _run: device_name(engine.workspace.setting("device", "auto")),
+            self.device_known.emit,
+            key="device",
+        )
 
     def close_data(self) -> None:
         """Open nothing."""

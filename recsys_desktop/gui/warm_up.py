@@ -66,11 +66,11 @@ def load_algorithms(registry: Registry, should_stop: Callable[[], bool]) -> None
             logger.info("'%s' cannot be prepared", spec.id, exc_info=True)
 
 
-def device_name() -> str:
+def device_name(chosen: str = "auto") -> str:
     """Name the device that torch would use, once it is loaded: ``CPU``, ``GPU`` or ``Apple GPU``."""
     torch = sys.modules.get("torch")
-    if torch is None:
+    if torch is None or chosen == "cpu":
         return "CPU"
-    if torch.cuda.is_available():
+    if chosen in ("auto", "cuda") and torch.cuda.is_available():
         return "GPU"
-    return "Apple GPU" if torch.backends.mps.is_available() else "CPU"
+    return "Apple GPU" if chosen in ("auto", "mps") and torch.backends.mps.is_available() else "CPU"

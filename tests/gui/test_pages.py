@@ -415,6 +415,19 @@ def test_every_page_opens_without_data_and_names_its_controls(window: MainWindow
                     assert named, f"{type(control).__name__} on {key} has no name for a screen reader"
 
 
+def test_the_device_and_the_number_of_threads_are_kept(window: MainWindow, qtbot) -> None:
+    window.show_page("settings")
+    page = window.page("settings")
+    _settle(qtbot, window)
+    assert page.device_choice.currentData() == "auto"
+    page.device_choice.setCurrentIndex(page.device_choice.findData("cpu"))
+    page.threads_choice.setCurrentIndex(page.threads_choice.findData(1))
+    _settle(qtbot, window)
+    assert window.session.engine.workspace.setting("device") == "cpu"
+    assert window.session.engine.workspace.setting("threads") == 1
+    window._toast_shown.discard()
+
+
 def test_a_training_that_was_killed_is_offered_and_resumed(
     own_workspace: Path, ratings_file: Path, qtbot, request
 ) -> None:

@@ -33,4 +33,5 @@ def test_libraries_loaded_ahead_are_those_that_torch_uses() -> None:
 
     assert float(torch.ones(3).sum()) == 3.0
     assert device_name() in {"CPU", "GPU", "Apple GPU"}
+    assert device_name("cpu") == "CPU"
     assert load_torch_libraries() == [], "there is nothing left to load once torch is here"

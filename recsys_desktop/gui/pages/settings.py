@@ -1,4 +1,4 @@
-"""The settings page: appearance, threads, and where the workspace is."""
+"""The settings page: appearance, threads and device, and where the workspace is."""
 
 from __future__ import annotations
 
@@ -25,6 +25,12 @@ _MODE_NAMES = {
     ThemeMode.SYSTEM: "as the system",
     ThemeMode.LIGHT: "light",
     ThemeMode.DARK: "dark",
+}
+_DEVICE_NAMES = {
+    "auto": "the fastest there is",
+    "cpu": "processor",
+    "cuda": "NVIDIA GPU (CUDA)",
+    "mps": "Apple GPU (MPS)",
 }
 _TONES = {"ok": Tone.POSITIVE, "warning": Tone.WARNING, "error": Tone.NEGATIVE}
 
@@ -87,7 +93,26 @@ class SettingsPage(PageFrame):
         self.threads_choice.setEnabled(False)
         card.content.addWidget(field)
         card.content.addWidget(Paragraph("Takes effect at the next start.", "small"))
+        self.device_choice = Choice("Device")
+        for key, name in _DEVICE_NAMES.items():
+            self.device_choice.addItem(name, key)
+        self.device_choice.currentIndexChanged.connect(lambda _index: self._device_chosen())
+        self.device_choice.setFixedWidth(_CONTROL_WIDTH)
+        self.device_choice.setEnabled(False)
+        card.content.addWidget(
+            FieldRow("Device", self.device_choice, "", "What neural models are trained on, from the next training on.")
+        )
         return card
+
+    def _device_chosen(self) -> None:
+        if not self.device_choice.isEnabled():
+            return
+        device = self.device_choice.currentData()
+        self.session.ask(
+            "Keeping the device",
+            lambda engine, _run: engine.workspace.set_setting("device", device),
+            lambda _nothing: self.session.show_device(),
+        )
 
     def _threads_chosen(self) -> None:
         if not self.threads_choice.isEnabled():
@@ -137,14 +162,21 @@ class SettingsPage(PageFrame):
         self.check_button.setEnabled(True)
         self.session.ask(
             "Reading the settings",
-            lambda engine, _run: (engine.workspace.setting("threads"), len(engine.datasets()), len(engine.models())),
+            lambda engine, _run: (
+                engine.workspace.setting("threads"),
+                engine.workspace.setting("device", "auto"),
+                len(engine.datasets()),
+                len(engine.models()),
+            ),
             self._settings_known,
             key="settings",
         )
         self.threads_choice.setToolTip(f"Now: {engine.threads}")
 
-    def _settings_known(self, answer: tuple[Any, int, int]) -> None:
-        threads, datasets, models = answer
+    def _settings_known(self, answer: tuple[Any, str, int, int]) -> None:
+        threads, device, datasets, models = answer
+        self.device_choice.setCurrentIndex(max(0, self.device_choice.findData(device)))
+        self.device_choice.setEnabled(not self.session.read_only)
         self.threads_choice.setCurrentIndex(max(0, self.threads_choice.findData(threads)))
         self.threads_choice.setEnabled(not self.session.read_only)
         facts = [
