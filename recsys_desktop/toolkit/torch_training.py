@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 Batch = TypeVar("Batch")
 Rows = TypeVar("Rows", bound=tuple[Any, ...])
 
+_MAIN_STAGE = "training"
+
 SMALLEST_BATCH = 32
 LEAST_STEPS = 32
 LOWEST_RATE = 0.02
@@ -239,8 +241,10 @@ def train(
     *,
     begin_epoch: Callable[[int], None] | None = None,
     halves: Callable[[Batch], Sequence[Batch]] | None = None,
-    stage: str = "training",
+    stage: str = _MAIN_STAGE,
     key: str = "",
+    epochs: int | None = None,
+    span: tuple[float, float] = (0.0, 1.0),
 ) -> TrainingResult:
     """Train a network until the figure on held-out data stops rising, and leave it with its best weights.
 
@@ -263,18 +267,30 @@ def train(
         generators (`seeded(run, f"codes {epoch}")`) and to set what changes from epoch to epoch.
     halves: divides a batch into two, or gives it back where it cannot be. Where memory runs out, batches are halved
         until they fit, for the rest of the training; their gradients are added, so that a step stays what it was.
-    stage: names one of several trainings within one `fit`, in letters, digits and hyphens.
+    stage: names one of several trainings within one `fit`, in letters, digits and hyphens; the figures of all but
+        "training" are logged under names that begin with it.
     key: what else a checkpoint must agree in, such as the fingerprint of the data.
+    epochs: train exactly so many, without validation, whatever the run says: for what goes before the main training.
+    span: the stretch of the run's progress that this training is.
 
     Raises
     ------
     TrainingDiverged: the loss or a gradient is not finite. TrainingOutOfMemory: a batch does not fit into memory.
     """
-    training = _Training(network, optimizer, epoch_batches, loss, settings, run, halves)
+    part = _Part(stage, span, epochs)
+    training = _Training(network, optimizer, epoch_batches, loss, settings, run, halves, part)
     if run.checkpoints is not None:
         training.keep_in(CheckpointFile(run.checkpoints, stage, training.identity(key)))
     with torch_threads(min(run.threads, settings.threads)):
         return training.complete(validate, begin_epoch)
+
+
+class _Part(NamedTuple):
+    """Which part of a fit a training is: see `train`."""
+
+    stage: str
+    span: tuple[float, float]
+    epochs: int | None
 
 
 class _Training(Generic[Batch]):
@@ -289,6 +305,7 @@ class _Training(Generic[Batch]):
         settings: TrainingSettings,
         run: RunContext,
         halves: Callable[[Batch], Sequence[Batch]] | None,
+        part: _Part,
     ) -> None:
         self.network = network
         self.optimizer = optimizer
@@ -297,8 +314,10 @@ class _Training(Generic[Batch]):
         self.settings = settings
         self.run = run
         self.halves = halves
-        self.epochs = settings.epochs if run.epochs is None else run.epochs
-        self.validates = run.epochs is None and run.validates
+        self.part = part
+        fixed = run.epochs if part.epochs is None else part.epochs
+        self.epochs = settings.epochs if fixed is None else fixed
+        self.validates = fixed is None and run.validates
         self.device = next(network.parameters()).device
         self.dropouts = [module for module in network.modules() if isinstance(module, SeededDropout)]
         self.progress = _Progress()
@@ -329,7 +348,7 @@ class _Training(Generic[Batch]):
             if self.validates and (epoch % settings.validate_every == 0 or epoch == self.epochs):
                 figure = validate()
             logged = {**means, **({} if figure is None else {figure.name: figure.value})}
-            self.run.log(epoch, **logged)
+            self._log(epoch, logged)
             progress.logged.append(logged)
             progress.epoch = epoch
             if figure is not None and figure.better_than(progress.best):
@@ -380,10 +399,10 @@ class _Training(Generic[Batch]):
             for name, figure in found.figures.items():
                 totals[name] = totals.get(name, 0.0) + figure * found.examples
             examples += found.examples
-            done = (epoch - 1 + step / max(made.steps, step)) / self.epochs
+            done = epoch - 1 + step / max(made.steps, step)
             place = "" if self.device.type == "cpu" else f" on {self.device}"
             parts = f", each batch in {self.progress.parts} parts to fit memory" if self.progress.parts > 1 else ""
-            run.progress(done, f"epoch {epoch} of at most {self.epochs}{place}{parts}")
+            self._say(done, f"epoch {epoch} of at most {self.epochs}{place}{parts}")
         return {name: total / examples for name, total in totals.items()} if examples else None
 
     def _gradients(self, batch: Batch, place: str) -> _Figures:
@@ -476,8 +495,17 @@ class _Training(Generic[Batch]):
             self.scaler.load_state_dict(state["scaler"])
         self.network.eval()
         for epoch, values in enumerate(self.progress.logged, 1):
-            self.run.log(epoch, **values)
-        self.run.progress(self.progress.epoch / self.epochs, f"resumed after epoch {self.progress.epoch}")
+            self._log(epoch, values)
+        self._say(self.progress.epoch, f"resumed after epoch {self.progress.epoch}")
+
+    def _log(self, epoch: int, values: Mapping[str, float]) -> None:
+        prefix = "" if self.part.stage == _MAIN_STAGE else f"{self.part.stage} "
+        self.run.log(epoch, **{prefix + name: value for name, value in values.items()})
+
+    def _say(self, epochs_done: float, text: str) -> None:
+        start, end = self.part.span
+        prefix = "" if self.part.stage == _MAIN_STAGE else f"{self.part.stage}: "
+        self.run.progress(start + (end - start) * epochs_done / self.epochs, prefix + text)
 
     def _keep(self) -> None:
         """Write a checkpoint, if it is time."""

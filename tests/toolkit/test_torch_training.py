@@ -390,6 +390,16 @@ def test_stages_of_a_fit_keep_checkpoints_of_their_own(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["first.safetensors", "second.safetensors"]
 
 
+def test_a_stage_has_its_own_epochs_names_and_stretch_of_the_progress() -> None:
+    run = Recorded(validates=True, epochs=9)
+    result = resume(Line(), run, stage="first", epochs=2, span=(0.5, 0.75))
+    assert result.epochs == 2
+    assert [(step, set(values)) for step, values in run.logged] == [
+        (step, {"first loss", "first weight"}) for step in (1, 2)
+    ]
+    assert run.fractions == [0.625, 0.75]
+
+
 def test_a_short_training_writes_no_checkpoint(tmp_path: Path) -> None:
     resume(Line(), Recorded(checkpoints=tmp_path))
     assert list(tmp_path.iterdir()) == []
