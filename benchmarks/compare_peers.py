@@ -4,9 +4,11 @@
     python benchmarks/compare_peers.py --python .venv-peers/bin/python [--only irspack_ease] [--markdown]
 
 Both are fitted to the train and validation parts of the frozen random split of MovieLens small, each a few times in a
-process of its own, ours with its defaults, one after the other; the shortest wall time of each counts. Compiled code is
-there before ours is timed. Both are scored here, on the test part, by the same code: NDCG@10 over the whole catalogue
-without what was seen, or RMSE. A library is one file in `benchmarks/peers/libraries/` (see `peers/run_peer.py`).
+process of its own, ours with its defaults or what the library's file says in OUR_PARAMS, one after the other; the
+shortest wall time and the shortest processor time of each count. On a busy machine the latter, which sums all threads,
+is the steadier. Compiled code is there before ours is timed. Both are scored here, on the test part, by the same code:
+NDCG@10 over the whole catalogue without what was seen, or RMSE. A library is one file in `benchmarks/peers/libraries/`
+(see `peers/run_peer.py`).
 """
 
 from __future__ import annotations
@@ -33,21 +35,24 @@ from recsys_desktop.evaluation import RANKING_METRICS, rank_test_users, rmse
 PEERS = Path(__file__).resolve().parent / "peers"
 
 
+class Seconds(NamedTuple):
+    """The shortest wall time of a fit, and the shortest processor time of all its threads."""
+
+    wall: float
+    processor: float
+
+
 class Comparison(NamedTuple):
-    """One row: seconds are the shortest wall time of a fit."""
+    """One row; versions: of the library's packages, as name and number."""
 
     library: str
     algorithm: str
     metric: str
-    our_seconds: float
-    their_seconds: float
+    ours: Seconds
+    theirs: Seconds
     our_figure: float
     their_figure: float
-
-    @property
-    def ratio(self) -> float:
-        """How many times faster ours is."""
-        return self.their_seconds / self.our_seconds
+    versions: dict[str, str]
 
 
 def main() -> None:
@@ -78,11 +83,13 @@ def main() -> None:
         for path in chosen:
             rows.append(_compare(path, exchange, Path(folder) / "answers.npy", split, arguments))
             print(_line(rows[-1], arguments.markdown), flush=True)
+    versions = {name: version for row in rows for name, version in row.versions.items()}
+    print("\n" + ", ".join(f"{name} {version}" for name, version in sorted(versions.items())))
 
 
 def _compare(path: Path, exchange: Path, answers: Path, split: Any, arguments: argparse.Namespace) -> Comparison:
-    algorithm = _declared(path, "OURS")
-    our_seconds, our_figure, metric = _ours(algorithm, split, arguments)
+    algorithm = str(_declared(path, "OURS"))
+    ours, our_figure, metric = _ours(algorithm, _declared(path, "OUR_PARAMS", {}), split, arguments)
     command = [arguments.python, PEERS / "run_peer.py", path, exchange, answers]
     command += ["--repeats", arguments.repeats, "--threads", arguments.threads]
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
@@ -91,22 +98,27 @@ def _compare(path: Path, exchange: Path, answers: Path, split: Any, arguments: a
     told = json.loads(done.stdout.splitlines()[-1])
     found = np.load(answers)
     their_figure = _rmse(found, split) if metric == "RMSE" else _ndcg(lambda query: found[query.users], split)
-    return Comparison(path.stem, algorithm, metric, our_seconds, min(told["wall"]), our_figure, their_figure)
+    theirs = Seconds(min(told["wall"]), min(told["processor"]))
+    return Comparison(path.stem, algorithm, metric, ours, theirs, our_figure, their_figure, told["versions"])
 
 
-def _ours(algorithm: str, split: Any, arguments: argparse.Namespace) -> tuple[float, float, str]:
+def _ours(
+    algorithm: str, params: dict[str, Any], split: Any, arguments: argparse.Namespace
+) -> tuple[Seconds, float, str]:
     spec = installed_algorithms()[algorithm]
-    seconds = []
+    wall, processor = [], []
     for _ in range(arguments.repeats + 1):
-        model = spec.load()()
-        start = time.perf_counter()
+        model = spec.load()(spec.params(**params))
+        start, start_processor = time.perf_counter(), time.process_time()
         model.fit(split.train, HeadlessRun(threads=arguments.threads))
-        seconds.append(time.perf_counter() - start)
+        wall.append(time.perf_counter() - start)
+        processor.append(time.process_time() - start_processor)
+    seconds = Seconds(min(wall[1:]), min(processor[1:]))
     if spec.capabilities.predicts_ratings:
         everyone = Query.of_users(split.train, np.arange(split.train.n_users))
         predictions = model.predict_pairs(everyone, split.test.users, split.test.items)
-        return min(seconds[1:]), _rmse(predictions, split), "RMSE"
-    return min(seconds[1:]), _ndcg(model.score, split), "NDCG@10"
+        return seconds, _rmse(predictions, split), "RMSE"
+    return seconds, _ndcg(model.score, split), "NDCG@10"
 
 
 def _ndcg(score: Any, split: Any) -> float:
@@ -118,11 +130,18 @@ def _rmse(predictions: Any, split: Any) -> float:
     return float(rmse(predictions, split.test.ratings))
 
 
-def _declared(path: Path, name: str) -> str:
-    """A constant of a module that cannot be imported here."""
+def _declared(path: Path, name: str, default: Any = None) -> Any:
+    """A constant of a module that cannot be imported here.
+
+    Raises
+    ------
+    ValueError: the module does not say it, and there is no default.
+    """
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == name:
-            return str(ast.literal_eval(node.value))
+            return ast.literal_eval(node.value)
+    if default is not None:
+        return default
     raise ValueError(f"{path} does not say {name}")
 
 
@@ -130,15 +149,18 @@ def _line(row: Comparison, markdown: bool) -> str:
     cells = (
         row.algorithm,
         row.library.replace("_", " "),
-        f"{row.our_seconds:.3f}",
-        f"{row.their_seconds:.3f}",
-        f"{row.ratio:.1f}x",
+        f"{row.ours.wall:.3f}",
+        f"{row.theirs.wall:.3f}",
+        f"{row.theirs.wall / row.ours.wall:.1f}x",
+        f"{row.ours.processor:.3f}",
+        f"{row.theirs.processor:.3f}",
+        f"{row.theirs.processor / row.ours.processor:.1f}x",
         f"{row.metric} {row.our_figure:.4f}",
         f"{row.their_figure:.4f}",
     )
     if markdown:
         return "| " + " | ".join(cells) + " |"
-    return "  ".join(f"{cell:<18s}" for cell in cells)
+    return "  ".join(f"{cell:<15s}" for cell in cells)
 
 
 if __name__ == "__main__":

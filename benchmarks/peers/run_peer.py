@@ -3,7 +3,8 @@
     python run_peer.py LIBRARY_FILE EXCHANGE.npz ANSWERS.npy --repeats 3 --threads 2
 
 Prints one line of JSON: wall and processor seconds of each repetition's fit, and the versions. LIBRARY_FILE is a module
-of `libraries/` with two functions:
+of `libraries/` that says in OURS which algorithm of ours it is beside, in OUR_PARAMS (if at all) with which parameters,
+in PACKAGES what it rests on, and has two functions:
 
     fit(train, threads, seed)    -> a model; train is an Exchange
     answers(model, train)        -> float32 scores (n_users, n_items), or predicted ratings of the test pairs (m,)

@@ -114,24 +114,26 @@ def add_common(indices: Any, data: Any, columns: Any, rule: Any, sums: Any, touc
     """Add the sums of `agreement` between one row and all rows that share a column with it.
 
     indices, data: the row. columns: SparseRows, the matrix by columns. sums: of `empty_sums`, all 0, to fill. touched:
-    int32 (n,), to fill with the rows met. Returns how many were met. Called from other kernels.
+    int32 (n + 1,), to fill with the rows met. Returns how many were met. Called from other kernels.
     """
+    others, their_data, indptr = columns.indices, columns.data, columns.indptr
     count = 0
     for at in range(len(indices)):
         column, x = indices[at], data[at]
-        for other in range(columns.indptr[column], columns.indptr[column + 1]):
-            row, y = columns.indices[other], columns.data[other]
-            cell = sums[row]
-            if cell[0] == 0:
-                touched[count] = row
-                count += 1
-            cell[0] += 1
-            cell[1] += x * y
-            cell[2] += x * x
-            cell[3] += y * y
-            if rule.take_off_means:
-                cell[4] += x
-                cell[5] += y
+        square = x * x
+        for other in range(indptr[column], indptr[column + 1]):
+            row, y = others[other], their_data[other]
+            # Written always and counted when new: a branch here would be mispredicted half of the time.
+            touched[count] = row
+            count += sums[row, 0] == 0
+            sums[row, 0] += np.float32(1)
+            sums[row, 1] += x * y
+            sums[row, 2] += square
+            sums[row, 3] += y * y
+        if rule.take_off_means:
+            for other in range(indptr[column], indptr[column + 1]):
+                sums[others[other], 4] += x
+                sums[others[other], 5] += their_data[other]
     return count
 
 
@@ -141,7 +143,7 @@ def _most_similar_rows(
 ) -> None:
     n = len(rows.indptr) - 1
     sums = empty_sums(n, rule)
-    touched = np.empty(n, dtype=np.int32)
+    touched = np.empty(n + 1, dtype=np.int32)
     similarities = np.empty(n, dtype=np.float32)
     keys = np.empty(n, dtype=np.uint64)
     least_common = 2 if rule.shrinkage > 0 else 1

@@ -107,7 +107,7 @@ def _is_piece(history: Any, person: int, code: int, sums: Any) -> bool:
 def _user_similarities(history: Any, codes: Any, compared: Any, rule: Any, similarities: Any) -> int:
     """Fill the similarities of one person to all users; returns their own code where `_is_piece`, else -1."""
     sums = empty_sums(len(similarities), rule)
-    touched = np.empty(len(similarities), dtype=np.int32)
+    touched = np.empty(len(similarities) + 1, dtype=np.int32)
     for user in touched[: add_common(history.indices, history.data, compared, rule, sums, touched)]:
         similarities[user] = agreement(sums[user], rule)
     return codes[0] if _is_piece(history, 0, codes[0], sums) else -1
@@ -128,7 +128,7 @@ def _user_deviations(
 ) -> None:
     similarities = np.zeros(n_users, dtype=np.float32)
     sums = empty_sums(n_users, rule)
-    touched = np.empty(n_users, dtype=np.int32)
+    touched = np.empty(n_users + 1, dtype=np.int32)
     deviation = np.empty(n_users, dtype=np.float32)
     candidates = np.empty(n_users, dtype=np.int32)
     values = np.empty(n_users, dtype=np.float32)

@@ -15,6 +15,8 @@ from recsys_desktop.toolkit.products import SparseRows
 
 _BLOCK = 64
 _LAST_COLUMN = 2**32 - 1
+# Candidates are thinned out to the k largest whenever there are this many times k.
+_ROOM = 4
 
 
 def top_k_similarities(
@@ -162,10 +164,13 @@ def _similarity_rows(
     begin: int,
 ) -> None:
     width = len(right_scale)
+    k = columns.shape[1]
+    room = min(width, _ROOM * k)
     sums = np.zeros(width, dtype=np.float32)
-    touched = np.empty(width, dtype=np.int32)
-    similarities = np.empty(width, dtype=np.float32)
-    keys = np.empty(width, dtype=np.uint64)
+    touched = np.empty(width + 1, dtype=np.int32)
+    candidates = np.empty(room, dtype=np.int32)
+    similarities = np.empty(room, dtype=np.float32)
+    keys = np.empty(room, dtype=np.uint64)
     for place in range(len(sizes)):
         row = begin + place
         count = 0
@@ -173,15 +178,25 @@ def _similarity_rows(
             middle, weight = left_indices[at], left_data[at]
             for other in range(right_indptr[middle], right_indptr[middle + 1]):
                 column = right_indices[other]
-                if sums[column] == 0:
-                    touched[count] = column
-                    count += 1
+                # Written always and counted when new: a branch here would be mispredicted half of the time.
+                touched[count] = column
+                count += sums[column] == 0
                 sums[column] += weight * right_data[other]
         size = 0
+        least = np.float32(0)
         for column in touched[:count]:
-            if column != row:
-                similarities[size] = sums[column] / (left_scale[row] * right_scale[column] + shrinkage)
-                touched[size] = column
-                size += 1
+            similarity = sums[column] / (left_scale[row] * right_scale[column] + shrinkage)
             sums[column] = 0
-        sizes[place] = select_largest(touched, similarities, size, keys, columns[place], values[place])
+            if similarity < least or column == row:
+                continue
+            if size == room:
+                size = select_largest(candidates, similarities, size, keys, columns[place], values[place])
+                least = values[place, 0]
+                for at in range(size):
+                    candidates[at] = columns[place, at]
+                    similarities[at] = values[place, at]
+                    least = min(least, values[place, at])
+            candidates[size] = column
+            similarities[size] = similarity
+            size += 1
+        sizes[place] = select_largest(candidates, similarities, size, keys, columns[place], values[place])

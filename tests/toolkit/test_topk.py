@@ -44,6 +44,18 @@ def test_keeps_the_k_largest_with_ties_to_the_lower(n: int, m: int, density: flo
     assert np.allclose(selected(matrix, k, shrinkage), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("k", [1, 3, 20])
+def test_thinning_out_on_the_way_loses_nothing(k: int) -> None:
+    """Rows with far more candidates than are kept, many of them tied."""
+    matrix = interactions(300, 40, 0.4, seed=k)
+    whole = selected(matrix, 300, 0.0)
+    expected = np.zeros_like(whole)
+    for row in range(300):
+        best = np.lexsort((np.arange(300), -whole[row]))[:k]
+        expected[row, best] = whole[row, best]
+    assert np.array_equal(selected(matrix, k, 0.0), expected)
+
+
 def test_the_same_bits_for_any_number_of_threads() -> None:
     matrix = interactions(500, 60, 0.1, seed=9)
     assert np.array_equal(selected(matrix, 20, 0.0, threads=1), selected(matrix, 20, 0.0, threads=4))
