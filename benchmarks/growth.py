@@ -1,9 +1,10 @@
 """How time and memory of a fit grow with the data: made data of MovieLens-100K, -1M and -10M size, beside the forecast.
 
-    python benchmarks/growth.py ease item-knn [--sizes 100k,1m,10m] [--threads 2] [--markdown]
+    python benchmarks/growth.py ease item-knn [--sizes 100k,1m,10m] [--set factors=64] [--threads 2] [--markdown]
 
 Each fit runs in a process of its own (`recsys_desktop.api.testing.measure_fit`), after a small one that compiles.
-Memory is the peak above the start of the fit.
+Seconds are wall time and, beside it, processor time of all threads, which is the steadier on a busy machine. Memory is
+the peak above the start of the fit. `--set` goes to every algorithm named.
 """
 
 from __future__ import annotations
@@ -31,14 +32,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("algorithms", nargs="+", choices=sorted(installed_algorithms()))
     parser.add_argument("--sizes", default="100k,1m", help=f"some of {','.join(SIZES)}")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", dest="settings")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--markdown", action="store_true")
     arguments = parser.parse_args()
+    if bad := [text for text in arguments.settings if "=" not in text]:
+        parser.error(f"--set takes NAME=VALUE, not '{bad[0]}'")
+    params = dict(text.split("=", 1) for text in arguments.settings)
     for algorithm in arguments.algorithms:
         for size in arguments.sizes.split(","):
             found = measure_fit(
                 installed_algorithms()[algorithm],
                 SIZES[size],
+                params,
                 threads=arguments.threads,
                 time_limit=PATIENCE_SECONDS,
             )
@@ -50,6 +56,7 @@ def _line(algorithm: str, size: str, found: Measurement, markdown: bool) -> str:
         algorithm,
         size,
         f"{found.seconds:.2f} s",
+        f"{found.processor_seconds:.2f} s",
         f"{found.peak_bytes / 2**20:.0f} MiB",
         f"{found.forecast.seconds:.2f} s",
         f"{found.forecast.memory_bytes / 2**20:.0f} MiB",

@@ -43,12 +43,16 @@ _EPOCHS = 2
 
 
 class Measurement(NamedTuple):
-    """What one fit took: peak memory above its start in bytes, wall seconds, the forecast, and the data's own shape."""
+    """What one fit took: peak memory above its start in bytes, wall seconds, the forecast, and the data's own shape.
+
+    processor_seconds: of all threads together.
+    """
 
     peak_bytes: int
     seconds: float
     forecast: Forecast
     shape: DataShape
+    processor_seconds: float
 
 
 def measure_fits(
@@ -128,7 +132,8 @@ def _listen(pid: int, stdout: IO[str]) -> Measurement | None:
         return None
     found = json.loads(answer)
     peak = found["peak_bytes"] if found["peak_bytes"] is not None else max(0, sampled - found["start_bytes"])
-    return Measurement(peak, found["seconds"], Forecast(*found["forecast"]), DataShape(*found["shape"]))
+    forecast, shape = Forecast(*found["forecast"]), DataShape(*found["shape"])
+    return Measurement(peak, found["seconds"], forecast, shape, found["processor_seconds"])
 
 
 def where(spec: AlgorithmSpec) -> dict[str, str]:
@@ -250,15 +255,16 @@ def _measure(subject: Recommender, shape: DataShape, job: Mapping[str, Any]) -> 
     exact = not job["sample"] and _reset_high_water_mark()
     start_bytes = _status_bytes("VmRSS") if exact else resident_bytes()
     print("start", flush=True)
-    start = time.perf_counter()
+    start, start_processor = time.perf_counter(), time.process_time()
     subject.fit(data, run)
-    seconds = time.perf_counter() - start
+    seconds, processor_seconds = time.perf_counter() - start, time.process_time() - start_processor
     peak = _status_bytes("VmHWM") if exact else None
     print("done", flush=True)
     answer = {
         "peak_bytes": None if peak is None or start_bytes is None else max(0, peak - start_bytes),
         "start_bytes": start_bytes,
         "seconds": seconds,
+        "processor_seconds": processor_seconds,
         "forecast": list(forecast),
         "shape": list(data.shape),
     }
