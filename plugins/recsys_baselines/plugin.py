@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from recsys_desktop.api import AlgorithmSpec, Capabilities, Family, Needs, Params, Serves, TuningRange, hookimpl, param
+from recsys_desktop.api import (
+    AlgorithmSpec,
+    Capabilities,
+    Family,
+    InteractionParams,
+    Needs,
+    Params,
+    Serves,
+    TuningRange,
+    hookimpl,
+    param,
+)
 
 
-class PopularityParams(Params):
+class PopularityParams(InteractionParams):
     """Parameters of popularity."""
-
-    min_rating: float | None = param(
-        None,
-        help="Leave out interactions rated lower than this; empty counts every interaction alike.",
-        ge=-1e6,
-        le=1e6,
-        advanced=True,
-    )
 
 
 class BiasParams(Params):

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from recsys_desktop.api import AlgorithmSpec, Capabilities, Family, Needs, Params, Serves, TuningRange, hookimpl, param
+from recsys_desktop.api import (
+    AlgorithmSpec,
+    Capabilities,
+    Family,
+    InteractionParams,
+    Needs,
+    Serves,
+    TuningRange,
+    hookimpl,
+    param,
+)
 
 
-class ContentParams(Params):
+class ContentParams(InteractionParams):
     """Parameters of content-based recommendation."""
 
     title_weight: float = param(
@@ -51,13 +61,6 @@ class ContentParams(Params):
         ge=0,
         le=10,
         tune=TuningRange(0, 4),
-    )
-    min_rating: float | None = param(
-        None,
-        help="Leave out interactions rated lower than this; empty counts every interaction alike.",
-        ge=-1e6,
-        le=1e6,
-        advanced=True,
     )
 
 

@@ -33,7 +33,7 @@ from recsys_desktop.api.features import (
 )
 from recsys_desktop.api.forecast import Forecast
 from recsys_desktop.api.hooks import hookimpl
-from recsys_desktop.api.params import ParamField, Params, TuningRange, param
+from recsys_desktop.api.params import InteractionParams, ParamField, Params, TuningRange, param
 from recsys_desktop.api.query import Query
 from recsys_desktop.api.recommender import Recommender
 from recsys_desktop.api.roles import Feedback, Role
@@ -61,6 +61,7 @@ __all__ = [
     "Feedback",
     "Forecast",
     "Histories",
+    "InteractionParams",
     "InvalidData",
     "InvalidParameter",
     "MetricSpec",

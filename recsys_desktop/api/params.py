@@ -131,12 +131,24 @@ class Params(BaseModel):
 
     @classmethod
     def describe(cls) -> list[ParamField]:
-        """The fields in declaration order."""
-        return [_describe(name, info) for name, info in cls.model_fields.items()]
+        """The fields in declaration order, the advanced ones behind the others."""
+        fields = (_describe(name, info) for name, info in cls.model_fields.items())
+        return sorted(fields, key=lambda field: field.advanced)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values that `parse` takes back and JSON can hold."""
         return self.model_dump(mode="json")
+
+
+class InteractionParams(Params):
+    """Base of the parameters of an algorithm that treats every interaction alike, whatever its rating."""
+
+    min_rating: float | None = param(
+        None,
+        label="Lowest rating that counts",
+        help="Leave out interactions rated lower than this; empty counts every interaction alike.",
+        advanced=True,
+    )
 
 
 def _as_written(bound: float) -> str:

@@ -67,7 +67,7 @@ def test_text_is_read_as_what_it_says(name, text, value):
         ("depth", "4", "one of 1, 2, 3"),
         ("layers", "wide", "not a list of whole numbers such as 128,64"),
         ("min_rating", -1.0, "at least 0"),
-        ("colour", "blue", "unknown; the parameters are: factors, rate, weighted"),
+        ("colour", "blue", "unknown; the parameters are: factors, weighted"),
     ],
 )
 def test_what_is_wrong_is_refused_by_name(name, value, says):
@@ -78,10 +78,10 @@ def test_what_is_wrong_is_refused_by_name(name, value, says):
     assert says in str(refusal.value)
 
 
-def test_fields_are_described_in_order():
+def test_fields_are_described_in_order_the_advanced_ones_last():
     fields = {field.name: field for field in Everything.describe()}
-    assert list(fields) == list(Everything.model_fields)
-    assert [field.kind for field in fields.values()] == [
+    assert list(fields) == [*(name for name in Everything.model_fields if name != "rate"), "rate"]
+    assert [fields[name].kind for name in Everything.model_fields] == [
         "integer",
         "number",
         "boolean",
