@@ -7,11 +7,11 @@ from typing import Literal
 
 from pydantic import field_validator
 
-from recsys_desktop.api import AlgorithmSpec, Capabilities, Family, Params, Serves, TuningRange, hookimpl, param
+from recsys_desktop.api import AlgorithmSpec, Capabilities, Family, Needs, Params, Serves, TuningRange, hookimpl, param
 
 
-class NeuralCfParams(Params):
-    """Parameters of NeuralCF."""
+class NeuralCfBaseParams(Params):
+    """What NeuralCF takes for rankings and for ratings."""
 
     method: Literal["gmf", "mlp", "neumf"] = param(
         "gmf",
@@ -42,21 +42,6 @@ class NeuralCfParams(Params):
         help="Share of each layer's output that is left out at random in training; raise it against overfitting.",
         ge=0,
         lt=1,
-        advanced=True,
-    )
-    negatives: int = param(
-        4,
-        help="Items that the person has not met, drawn for each one they have; more rank better and train slower.",
-        ge=1,
-        le=256,
-        tune=TuningRange(2, 16, log=True),
-    )
-    sampling_exponent: float = param(
-        1.0,
-        help="0 draws those items evenly, 1 as often as they are chosen; scores are corrected for it either way.",
-        ge=0,
-        le=1.5,
-        tune=TuningRange(0.5, 1.0),
         advanced=True,
     )
     learning_rate: float = param(
@@ -109,9 +94,6 @@ class NeuralCfParams(Params):
         gt=0,
         advanced=True,
     )
-    min_rating: float | None = param(
-        None, help="Leave out interactions rated lower than this; empty counts every interaction alike.", advanced=True
-    )
 
     @field_validator("layers")
     @classmethod
@@ -119,6 +101,70 @@ class NeuralCfParams(Params):
         if any(not 1 <= width <= 8192 for width in widths):
             raise ValueError("every width is from 1 to 8192")
         return widths
+
+
+class NeuralCfParams(NeuralCfBaseParams):
+    """Parameters of NeuralCF."""
+
+    negatives: int = param(
+        4,
+        help="Items that the person has not met, drawn for each one they have; more rank better and train slower.",
+        ge=1,
+        le=256,
+        tune=TuningRange(2, 16, log=True),
+    )
+    sampling_exponent: float = param(
+        1.0,
+        help="0 draws those items evenly, 1 as often as they are chosen; scores are corrected for it either way.",
+        ge=0,
+        le=1.5,
+        tune=TuningRange(0.5, 1.0),
+        advanced=True,
+    )
+    pretraining: int = param(
+        0,
+        help="Epochs for which gmf and mlp are first trained on their own before neumf joins them; 0 trains at once.",
+        ge=0,
+        le=10_000,
+        unit="epochs",
+        advanced=True,
+    )
+    min_rating: float | None = param(
+        None, help="Leave out interactions rated lower than this; empty counts every interaction alike.", advanced=True
+    )
+
+
+class NeuralCfRatingParams(NeuralCfBaseParams):
+    """Parameters of NeuralCF for ratings."""
+
+    vector_dropout: float = param(
+        0.7,
+        help="Share of the gmf part that is left out at random in training; raise it against overfitting.",
+        ge=0,
+        lt=1,
+        tune=TuningRange(0.2, 0.8),
+    )
+    learning_rate: float = param(
+        0.005,
+        help="First step size of Adam, which falls to a fiftieth by the last epoch; lower it where the loss jumps.",
+        gt=0,
+        le=1,
+        tune=TuningRange(0.001, 0.02, log=True),
+    )
+    weight_decay: float = param(
+        2e-4,
+        help="Pull of every weight towards 0 in each step; raise it in small steps against overfitting.",
+        ge=0,
+        le=1,
+        tune=TuningRange(1e-6, 1e-3, log=True),
+    )
+    epochs: int = param(
+        20,
+        help="The most passes over the data; early stopping ends training before, where there is validation data.",
+        ge=1,
+        le=10_000,
+        unit="epochs",
+    )
 
 
 NEURAL_CF = AlgorithmSpec(
@@ -137,6 +183,29 @@ NEURAL_CF = AlgorithmSpec(
         user_embeddings=True,
         randomised=True,
     ),
+    paper="He et al., Neural Collaborative Filtering, WWW 2017, https://arxiv.org/abs/1708.05031",
+)
+
+
+NEURAL_CF_RATING = AlgorithmSpec(
+    id="ncf-rating",
+    name="NeuralCF for ratings",
+    family=Family.NEURAL,
+    summary="Predicts ratings from learnt vectors of people and items, or from layers over them.",
+    implementation="recsys_neural.neural_cf:NeuralCfRating",
+    params=NeuralCfRatingParams,
+    capabilities=Capabilities(
+        serves=Serves.KNOWN_USERS,
+        predicts_ratings=True,
+        uses_ratings=True,
+        trains_in_epochs=True,
+        explains=True,
+        similar_items=True,
+        item_embeddings=True,
+        user_embeddings=True,
+        randomised=True,
+    ),
+    needs=Needs(ratings=True),
     paper="He et al., Neural Collaborative Filtering, WWW 2017, https://arxiv.org/abs/1708.05031",
 )
 
@@ -366,4 +435,4 @@ LIGHTGCN = AlgorithmSpec(
 @hookimpl
 def recsys_desktop_algorithms() -> Sequence[AlgorithmSpec]:
     """The algorithms of this package."""
-    return (NEURAL_CF, MULT_VAE, DENOISING_AUTOENCODER, AUTOENCODER, LIGHTGCN)
+    return (NEURAL_CF, NEURAL_CF_RATING, MULT_VAE, DENOISING_AUTOENCODER, AUTOENCODER, LIGHTGCN)

@@ -13,11 +13,12 @@ import torch
 from recsys_desktop.api import DataShape, InvalidParameter, Query, Recommender, RunContext, Source
 from recsys_desktop.api.testing import AlgorithmConformance, KitRun, made_data
 from recsys_desktop.toolkit import checkpoints, torch_training
+from recsys_desktop.toolkit.bias import fit_biases
 from recsys_desktop.toolkit.torch_training import seeded
 from recsys_neural.autoencoders import DenoisingAutoencoder, MultVae
 from recsys_neural.lightgcn import LightGcn
-from recsys_neural.neural_cf import NeuralCf, _Network
-from recsys_neural.plugin import AUTOENCODER, DENOISING_AUTOENCODER, LIGHTGCN, MULT_VAE, NEURAL_CF
+from recsys_neural.neural_cf import NeuralCf, NeuralCfRating, _Network
+from recsys_neural.plugin import AUTOENCODER, DENOISING_AUTOENCODER, LIGHTGCN, MULT_VAE, NEURAL_CF, NEURAL_CF_RATING
 
 SMALL = (DataShape(2000, 800, 100_000), DataShape(8000, 1600, 400_000))
 
@@ -32,6 +33,12 @@ class TestNeuMf(AlgorithmConformance):
     spec = NEURAL_CF
     params = {"method": "neumf"}
     forecast_params = {"method": "neumf", "epochs": 1}
+    forecast_shapes = SMALL
+
+
+class TestNeuralCfRating(AlgorithmConformance):
+    spec = NEURAL_CF_RATING
+    forecast_params = {"epochs": 1}
     forecast_shapes = SMALL
 
 
@@ -149,6 +156,48 @@ def test_scores_are_what_the_network_computes(params: dict[str, Any]) -> None:
         expected = network(torch.arange(10), items).numpy()
     known = model.known_items_
     np.testing.assert_allclose(model.score(query)[:, known], expected[:, known], rtol=1e-4, atol=1e-5)
+
+
+def test_ratings_begin_at_the_biases_and_end_nearer() -> None:
+    train = made_data.communities().train
+    assert train.ratings is not None
+    biases = fit_biases(train, None, None, RunContext())
+    start = NeuralCfRating().fit(train, KitRun(epochs=0))
+    expected = np.clip(biases.ratings(biases.users), 1, 5)
+    everyone = Query.of_users(train, np.flatnonzero(train.user_counts))
+    found = start.predict(everyone)
+    known = start.known_items_
+    np.testing.assert_allclose(found[:, known], expected[everyone.users][:, known], atol=0.05)
+    learnt = NeuralCfRating().fit(train, KitRun(epochs=10))
+    pairs = (np.searchsorted(everyone.users, train.users), train.items)
+    errors = [float(np.mean((model.predict(everyone)[pairs] - train.ratings) ** 2)) for model in (start, learnt)]
+    assert errors[1] < 0.8 * errors[0]
+
+
+def test_pretrained_branches_are_joined_so_that_each_counts_half() -> None:
+    generator = seeded(RunContext(), "any")
+    both, product, tower = (
+        _Network(6, 9, NEURAL_CF.params.parse({"method": method, "factors": 4}), generator).eval()
+        for method in ("neumf", "gmf", "mlp")
+    )
+    both.join(product, tower)
+    users, items = torch.arange(6), torch.arange(9).repeat(6, 1)
+    with torch.no_grad():
+        halves = (product(users, items) + tower(users, items)) / 2
+        torch.testing.assert_close(both(users, items), halves)
+
+
+def test_pretraining_trains_each_branch_first() -> None:
+    run = KitRun(epochs=3)
+    params = NEURAL_CF.params.parse({"method": "neumf", "pretraining": 2})
+    NeuralCf(params).fit(made_data.communities().train, run)
+    assert [(step, next(iter(values))) for step, values in run.logged] == [
+        *((step, "gmf loss") for step in (1, 2)),
+        *((step, "mlp loss") for step in (1, 2)),
+        *((step, "loss") for step in (1, 2, 3)),
+    ]
+    losses = [next(iter(values.values())) for _, values in run.logged]
+    assert losses[4] < losses[0]
 
 
 def test_training_begins_at_popularity() -> None:
