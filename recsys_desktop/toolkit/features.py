@@ -1,4 +1,4 @@
-"""Item features as sparse vectors: weighted groups of terms, categories and numbers whose products are similarities."""
+"""Feature tables as sparse rows: terms, categories, numbers and topics, for similarities and for learnt weights."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from scipy.sparse import csr_matrix, diags, hstack
 
 from recsys_desktop.api import CategoryColumn, Column, FeatureTable, NumericColumn, Role, TagsColumn, TextColumn
 from recsys_desktop.api.dataset import Float32
+from recsys_desktop.toolkit.products import SparseRows, sparse_times_dense
 from recsys_desktop.toolkit.text import TermCounts, count_terms, tokens
 
 MOST_TERMS = 100_000
@@ -22,6 +23,8 @@ MOST_TERMS = 100_000
 _MOST_KNOTS = 8
 _VALUES_A_KNOT = 4
 _LEAST_ROWS = 2
+_EXTRA_DIRECTIONS = 8
+_POWER_ITERATIONS = 3
 _YEAR = re.compile(r"\((\d{4})(?:[-–]\d{0,4})?\)\s*$")
 
 
@@ -133,6 +136,94 @@ class ItemEncoder:
     def of_state(cls, state: Sequence[Mapping[str, Any]]) -> ItemEncoder:
         """What `to_state` gave."""
         return cls([FeatureGroup(**group) for group in state])
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureField:
+    """One column as a block of features of its own.
+
+    group: how the column is read. directions: float32 (terms, topics), the topics that stand for the words of a text
+    column; (terms, 0) where the terms themselves are the features.
+    """
+
+    group: FeatureGroup
+    directions: Float32
+
+    @property
+    def column(self) -> str:
+        """What the field is called: the column, or "year" for the years that titles end with."""
+        return "year" if self.group.kind == "year" else self.group.column
+
+    @property
+    def width(self) -> int:
+        """How many features it has."""
+        return self.directions.shape[1] or self.group.width
+
+    def name(self, feature: int) -> str:
+        """A feature's name for a person: the column and the value; for all topics of a text the column alone."""
+        if self.directions.shape[1]:
+            return self.column
+        name = self.group.name(feature)
+        return name if self.group.kind in ("number", "year") else f"{self.column}: {name}"
+
+    def encode(self, table: FeatureTable) -> csr_matrix:
+        """The rows of a table: CSR float32 (n_rows, width), of length 1, or 0 where nothing is known."""
+        rows = _encoded(self.group, table)
+        if not self.directions.shape[1]:
+            rows.sort_indices()
+            return rows
+        return _of_length(csr_matrix(sparse_times_dense(SparseRows.of(rows), self.directions)), 1.0)
+
+
+class FieldEncoder:
+    """Turns a feature table into one block of sparse features a column, for models that learn a weight of each.
+
+    Every row of a block has length 1, or 0 where nothing is known, so that no column outweighs another by how many
+    values it has. Categories and tags are weighted bags, rarer ones weighing more; a number is shared between its two
+    nearest knots (see `ItemEncoder`). A text is its place along the `topics` strongest singular vectors of the tf-idf
+    of all texts (latent semantic analysis, Deerwester et al. 1990).
+    """
+
+    def __init__(self, fields: Sequence[FeatureField]) -> None:
+        self.fields = tuple(fields)
+
+    @classmethod
+    def fit(cls, table: FeatureTable, topics: int, generator: np.random.Generator) -> FieldEncoder:
+        """Learn terms, knots and topics from the rows of `table`; columns that tell nothing apart are left out.
+
+        topics: how many for each text column; 0 leaves texts out. Titles give their year alone.
+        """
+        fields = []
+        for name, column in table.columns.items():
+            for group in _groups_of(name, column, GroupWeights(title=0.0, text=float(topics > 0))):
+                if not group.width or not group.weight:
+                    continue
+                directions = np.empty((group.width, 0), dtype=np.float32)
+                if group.kind == "words":
+                    directions = _topics(_encoded(group, table), topics, generator)
+                fields.append(FeatureField(group, directions))
+        return cls(fields)
+
+    def encode(self, table: FeatureTable) -> list[csr_matrix]:
+        """One CSR float32 (n_rows, width) for each field, indices sorted."""
+        return [field.encode(table) for field in self.fields]
+
+
+def _topics(rows: csr_matrix, count: int, generator: np.random.Generator) -> Float32:
+    """The strongest right singular vectors of sparse rows (n, terms): float32 (terms, at most `count`).
+
+    By a randomised range finder with power iterations (Halko, Martinsson and Tropp 2011, algorithms 4.4 and 5.1).
+    """
+    there = SparseRows.of(rows)
+    back = there.transposed(rows.shape[1])
+    width = min(count + _EXTRA_DIRECTIONS, *rows.shape)
+    basis: Any = generator.standard_normal((rows.shape[1], width), dtype=np.float32)
+    for _ in range(_POWER_ITERATIONS):
+        left = np.linalg.qr(sparse_times_dense(there, basis))[0]
+        basis = np.linalg.qr(sparse_times_dense(back, left))[0]
+    _, _, turned = np.linalg.svd(sparse_times_dense(there, basis), full_matrices=False)
+    directions: Float32 = np.ascontiguousarray((basis @ turned.T)[:, :count], dtype=np.float32)
+    return directions
 
 
 def _groups_of(name: str, column: Column, weights: GroupWeights) -> list[FeatureGroup]:

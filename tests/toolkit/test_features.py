@@ -7,7 +7,7 @@ import pytest
 
 from recsys_desktop.api import CategoryColumn, FeatureTable, NumericColumn, Role, TextColumn
 from recsys_desktop.api.testing.made_data import tags_column, text_column
-from recsys_desktop.toolkit.features import GroupWeights, ItemEncoder
+from recsys_desktop.toolkit.features import FieldEncoder, GroupWeights, ItemEncoder
 
 TITLES = [
     "Toy Story (1995)",
@@ -122,3 +122,52 @@ def test_columns_that_tell_nothing_apart_are_left_out() -> None:
     assert encoder.width == 0
     assert encoder.encode(same).shape == (3, 0)
     assert encoder.encode_phrases(["x"]).shape == (1, 0)
+
+
+def test_fields_are_rows_of_length_one() -> None:
+    encoder = FieldEncoder.fit(table(), 2, np.random.default_rng(0))
+    assert [field.column for field in encoder.fields] == ["year", "genres", "level", "minutes"]
+    rows = encoder.encode(table([0, 5, -1]))
+    lengths = np.array([[np.sqrt(block[[row]].multiply(block[[row]]).sum()) for block in rows] for row in range(3)])
+    np.testing.assert_allclose(lengths, [[1, 1, 1, 1], [1, 0, 1, 1], [0, 0, 0, 0]], atol=1e-6)
+    names = [[field.name(feature) for feature in range(field.width)] for field in encoder.fields]
+    assert "genres: Comedy" in names[1]
+    assert names[2] == ["level: easy", "level: hard"]
+    assert names[0][0].startswith("year about")
+    bag = {names[1][feature]: value for feature, value in zip(rows[1].indices, rows[1].data, strict=True)}
+    assert set(bag) == {"genres: Comedy", "genres: Toys"}
+
+
+def test_texts_are_places_along_topics() -> None:
+    about = [
+        "sea ship storm",
+        "ship sea sail",
+        "sail storm sea",
+        "stove soup bread",
+        "bread soup oven",
+        "oven stove",
+        "",
+    ]
+    texts = FeatureTable(7, {"about": text_column(about)})
+    encoder = FieldEncoder.fit(texts, 2, np.random.default_rng(0))
+    field = encoder.fields[0]
+    assert (field.width, field.name(0)) == (2, "about")
+    rows = encoder.encode(texts)[0].toarray()
+    products = rows @ rows.T
+    assert products[:3, :3].min() > 0.95
+    assert products[3:6, 3:6].min() > 0.95
+    assert np.abs(products[:3, 3:6]).max() < 0.1
+    assert not rows[6].any()
+    assert not FieldEncoder.fit(texts, 0, np.random.default_rng(0)).fields
+
+
+def test_topics_are_the_strongest_singular_vectors() -> None:
+    generator = np.random.default_rng(1)
+    words = np.array([f"word{code}" for code in range(30)])
+    chosen = [" ".join(words[(generator.random(12) ** 2 * 30).astype(int)]) for _ in range(60)]
+    texts = FeatureTable(60, {"about": text_column(chosen)})
+    field = FieldEncoder.fit(texts, 3, generator).fields[0]
+    group = ItemEncoder([field.group]).encode(texts).toarray()
+    strengths, right = np.linalg.svd(group)[1:]
+    np.testing.assert_allclose(np.linalg.norm(group @ field.directions, axis=0), strengths[:3], rtol=1e-2)
+    np.testing.assert_allclose(np.abs(np.sum(field.directions[:, 0] * right[0])), 1, atol=1e-3)
