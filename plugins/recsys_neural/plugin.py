@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import field_validator
 
 from recsys_desktop.api import AlgorithmSpec, Capabilities, Family, Needs, Params, Serves, TuningRange, hookimpl, param
+from recsys_neural.factorization_machine_specs import DEEP_FM, FACTORIZATION_MACHINE
 
 
 class NeuralCfBaseParams(Params):
@@ -435,4 +436,13 @@ LIGHTGCN = AlgorithmSpec(
 @hookimpl
 def recsys_desktop_algorithms() -> Sequence[AlgorithmSpec]:
     """The algorithms of this package."""
-    return (NEURAL_CF, NEURAL_CF_RATING, MULT_VAE, DENOISING_AUTOENCODER, AUTOENCODER, LIGHTGCN)
+    return (
+        NEURAL_CF,
+        NEURAL_CF_RATING,
+        FACTORIZATION_MACHINE,
+        DEEP_FM,
+        MULT_VAE,
+        DENOISING_AUTOENCODER,
+        AUTOENCODER,
+        LIGHTGCN,
+    )
