@@ -148,31 +148,29 @@ class ContentBased(Recommender):
         history = query.matrix(self.n_items, "one", self.params.min_rating).indices
         phrases = list(query.interests[0]) if query.interests else []
         of_history = self.vectors_[history]
-        of_phrases = self._encoder.encode_phrases(phrases) * np.float32(self.params.interest_weight)
+        of_phrases = (
+            self._encoder.encode_phrases(phrases) * np.float32(self.params.interest_weight) if phrases else None
+        )
+        vectors = self.vectors_[items].toarray()
         explanations = []
-        for item, score in zip(items.tolist(), scores, strict=True):
-            vector = self.vectors_[[item]]
+        for item, score, vector in zip(items.tolist(), scores.tolist(), vectors, strict=True):
             prior = float(self._prior[item])
-            parts = (of_history @ vector.T).toarray().ravel() * prior
+            parts = (of_history @ vector) * prior
             named = set(np.argsort(-parts)[:_CONTRIBUTIONS_NAMED].tolist())
             contributions = [
-                Contribution(
-                    Source.HISTORY,
-                    float(part),
-                    int(code),
-                    self._shared(of_history[[row]], vector) if row in named else "",
-                )
-                for row, (code, part) in enumerate(zip(history.tolist(), parts, strict=True))
+                Contribution(Source.HISTORY, part, code, self._shared(of_history, row, vector) if row in named else "")
+                for row, (code, part) in enumerate(zip(history.tolist(), parts.tolist(), strict=True))
             ]
-            stated = (of_phrases @ vector.T).toarray().ravel() * prior
-            contributions += [
-                Contribution(Source.FEATURE, float(part), label=f"interest in {phrase}")
-                for phrase, part in zip(phrases, stated, strict=True)
-            ]
+            if of_phrases is not None:
+                stated = (of_phrases @ vector) * prior
+                contributions += [
+                    Contribution(Source.FEATURE, part, label=f"interest in {phrase}")
+                    for phrase, part in zip(phrases, stated.tolist(), strict=True)
+                ]
             explanations.append(
                 Explanation.of(
                     item,
-                    float(score),
+                    score,
                     contributions,
                     additive=True,
                     faithful_to_removal=True,
@@ -182,11 +180,13 @@ class ContentBased(Recommender):
             )
         return explanations
 
-    def _shared(self, first: Any, second: Any) -> str:
-        """The features that make two vectors (CSR, one row each) similar, the strongest first."""
-        common = first.multiply(second).tocsr()
-        strongest = np.argsort(-common.data, kind="stable")[:_FEATURES_NAMED]
-        return ", ".join(self._encoder.name(int(feature)) for feature in common.indices[strongest])
+    def _shared(self, rows: Any, row: int, vector: Float32) -> str:
+        """The features that make one of the rows (CSR) and a vector similar, the strongest first."""
+        place = slice(rows.indptr[row], rows.indptr[row + 1])
+        features = rows.indices[place]
+        products = rows.data[place] * vector[features]
+        strongest = np.argsort(-products, kind="stable")[:_FEATURES_NAMED]
+        return ", ".join(self._encoder.name(int(features[feature])) for feature in strongest if products[feature] > 0)
 
     def _item_similarities(self, item: int) -> npt.NDArray[Any]:
         """Cosine of feature vectors."""

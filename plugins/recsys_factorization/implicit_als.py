@@ -273,7 +273,7 @@ class ImplicitALS(Recommender):
             Explanation.of(
                 int(item),
                 float(score),
-                [Contribution(Source.HISTORY, float(value), code) for value, code in zip(part, codes, strict=True)],
+                [Contribution(Source.HISTORY, value, code) for value, code in zip(part.tolist(), codes, strict=True)],
                 additive=True,
                 faithful_to_removal=False,
                 method="closed form of the person's own least squares (Hu, Koren, Volinsky 2008)",

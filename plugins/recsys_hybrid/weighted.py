@@ -179,6 +179,10 @@ class WeightedHybrid(Recommender):
         members = [member for member, weight in zip(self.members_, self.weights_, strict=True) if weight > 0]
         weights = self.weights_[self.weights_ > 0]
         by_history = self.params.explain_by == "history" and self.params.normalisation == "z-score"
+        own_parts = [
+            self._additive_parts(member, query, items[~np.isnan(part.values[0, items])]) if by_history else {}
+            for member, part in zip(members, scaled, strict=True)
+        ]
         explanations = []
         for item, score in zip(items.tolist(), scores, strict=True):
             values = np.array([part.values[0, item] for part in scaled])
@@ -189,7 +193,7 @@ class WeightedHybrid(Recommender):
             of_history: dict[int, float] = {}
             for place in np.flatnonzero(taking_part).tolist():
                 member, share, part = members[place], float(shares[place]), scaled[place]
-                own = self._additive_parts(member, query, item) if by_history else None
+                own = own_parts[place].get(item)
                 if own is None:
                     contributions.append(
                         Contribution(Source.MODEL, share * float(values[place]), label=member.spec.name)
@@ -224,11 +228,11 @@ class WeightedHybrid(Recommender):
         return explanations
 
     @staticmethod
-    def _additive_parts(member: Recommender, query: Query, item: int) -> Explanation | None:
-        """A member's explanation whose parts add up, or None."""
-        if not (member.spec.capabilities.explains and member.spec.capabilities.additive):
-            return None
-        return member.explain(query, [item])[0]
+    def _additive_parts(member: Recommender, query: Query, items: Int32) -> dict[int, Explanation]:
+        """A member's explanations by item, where their parts add up; else none."""
+        if not (len(items) and member.spec.capabilities.explains and member.spec.capabilities.additive):
+            return {}
+        return {explanation.item: explanation for explanation in member.explain(query, items)}
 
 
 class _Scaled(NamedTuple):

@@ -231,14 +231,12 @@ class Ease(Recommender):
         bases = np.zeros(len(items))
         if self.params.intercept:
             bases = self._contributions(np.array([len(self.items_)], dtype=np.int32), places)[0]
+        codes = self.items_[sources].tolist()
         return [
             Explanation.of(
                 int(item),
                 float(score),
-                [
-                    Contribution(Source.HISTORY, float(value), int(self.items_[source]))
-                    for source, value in zip(sources, column, strict=True)
-                ],
+                [Contribution(Source.HISTORY, value, code) for code, value in zip(codes, column.tolist(), strict=True)],
                 base=float(base),
                 additive=True,
                 faithful_to_removal=True,

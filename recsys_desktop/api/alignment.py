@@ -113,7 +113,7 @@ class AlignedModel:
         is_item = part.kind is Source.HISTORY
         code = int((self._item_from_model if is_item else self._user_from_model)[part.code])
         ids = self.model.item_vocabulary if is_item else self.model.user_vocabulary
-        return replace(part, code=code, label=part.label if code >= 0 else ids[part.code])
+        return part._replace(code=code, label=part.label if code >= 0 else ids[part.code])
 
     def similar_items(self, item: int, n: int = 10) -> tuple[Int32, Float32]:
         """As `Recommender.similar_items`; items that the data lacks are left out."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Source(StrEnum):
@@ -17,8 +18,7 @@ class Source(StrEnum):
     BIAS = "bias"
 
 
-@dataclass(frozen=True)
-class Contribution:
+class Contribution(NamedTuple):
     """One summand of a score.
 
     kind: what it comes from. value: in the score's own unit, positive speaks for the item. code: the item (HISTORY) or

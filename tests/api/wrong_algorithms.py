@@ -688,7 +688,7 @@ class ExplainsInItsOwnOrder(Neighbours):
 class NamesWhatWasNeverSeen(Neighbours):
     def _explain(self, query, items, scores):
         return [
-            replace(part, contributions=tuple(replace(each, code=part.item) for each in part.contributions))
+            replace(part, contributions=tuple(each._replace(code=part.item) for each in part.contributions))
             for part in super()._explain(query, items, scores)
         ]
 
@@ -730,7 +730,7 @@ class SharesTheCreditEvenly(Neighbours):
             replace(
                 part,
                 contributions=tuple(
-                    replace(each, value=part.score / len(part.contributions)) for each in part.contributions
+                    each._replace(value=part.score / len(part.contributions)) for each in part.contributions
                 ),
             )
             for part in super()._explain(query, items, scores)
