@@ -52,12 +52,12 @@ from recsys_neural.factorization_training import (
     squared_error,
 )
 from recsys_neural.interaction_sides import UNKNOWN_MOMENT, Side, entities_with_features, moment_codes, moments
+from recsys_neural.tower import add_tower
 
 Float64: TypeAlias = npt.NDArray[np.float64]
 
 _ENTITIES_A_BLOCK = 8192
 _CHARACTERS_A_WORD = 6
-_SCORE_BLOCK = 2_000_000
 _PATH_STEPS = 256
 _AVERAGE_MOMENT = "an average moment"
 
@@ -454,18 +454,7 @@ class DeepFm(FactorizationMachine):
         return [(weights[f"offsets.{level}"], weights[f"kernels.{level}"]) for level in range(len(self._layers()))]
 
     def _add_tower(self, scores: Float32, from_people: Float32, from_items: Float32) -> None:
-        (first, kernel), *further = self._tower_weights()
-        from_people = from_people + first
-        step = max(1, _SCORE_BLOCK // max(from_items.size, 1))
-        for begin in range(0, len(from_people), step):
-            values = from_people[begin : begin + step, None] + from_items
-            np.maximum(values, 0, out=values)
-            values = values @ kernel.T
-            for offset, following in further:
-                values += offset
-                np.maximum(values, 0, out=values)
-                values = values @ following.T
-            scores[begin : begin + step] += values[..., 0]
+        add_tower(scores, from_people, from_items, self._tower_weights())
 
     def _into_layers(self, side: int, fields: Int64, vectors: Float64) -> Float64:
         first = self.weights_[f"first.{side % len(self.sides_)}"]

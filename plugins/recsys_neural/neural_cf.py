@@ -43,9 +43,9 @@ from recsys_desktop.toolkit.torch_training import (
     train,
 )
 from recsys_neural.plugin import NEURAL_CF, NEURAL_CF_RATING
+from recsys_neural.tower import add_tower
 
 _INITIAL_SPREAD = 0.03
-_SCORE_BLOCK = 2_000_000
 
 
 class _Rated(NamedTuple):
@@ -184,21 +184,11 @@ class _NeuralCf(Recommender):
         return scores
 
     def _add_tower(self, scores: Float32, people: Int32, of_items: Float32) -> None:
-        """Add the tower's output to scores (n, m), a few people at a time so that layers stay in the cache."""
-        weights = self.weights_
-        kernels = [weights[f"kernels.{level}"] for level in range(len(self.params.layers) + 1)]
-        offsets = [weights[f"offsets.{level}"] for level in range(len(self.params.layers))]
-        width = of_items.shape[1]
-        from_items = of_items @ kernels[0][:, width:].T
-        from_users = weights["tower_users"][people] @ kernels[0][:, :width].T
-        step = max(1, _SCORE_BLOCK // max(from_items.size, 1))
-        for begin in range(0, len(people), step):
-            values = from_users[begin : begin + step, None] + from_items
-            for offset, kernel in zip(offsets, kernels[1:], strict=True):
-                values += offset
-                np.maximum(values, 0, out=values)
-                values = values @ kernel.T
-            scores[begin : begin + step] += values[..., 0]
+        """Add the tower's output to scores (n, m)."""
+        weights, depth = self.weights_, len(self.params.layers)
+        first, width = weights["kernels.0"], of_items.shape[1]
+        layers = [(weights[f"offsets.{level}"], weights[f"kernels.{level + 1}"]) for level in range(depth)]
+        add_tower(scores, weights["tower_users"][people] @ first[:, :width].T, of_items @ first[:, width:].T, layers)
 
     def _explain(self, query: Query, items: Int32, scores: Float32) -> list[Explanation]:
         """Parts in units of the score; `_unit` and `_of_everything` say how those of the network become that."""
