@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,14 +25,22 @@ from recsys_desktop.api.state_checks import require_array, require_rows
 from recsys_desktop.toolkit.parallel import announce_compilation, in_blocks
 from recsys_desktop.toolkit.products import SparseRows
 from recsys_factorization.arrays import Float64, known_ratings, lengthened, merged, rows_of_columns, taken_rows
-from recsys_factorization.bayesian_fm_kernels import fold_in_samples, gather_errors, sample_weights, settle_errors
+from recsys_factorization.bayesian_fm_kernels import (
+    MOST_ROUNDS,
+    fold_in_samples,
+    gather_errors,
+    sample_weights,
+    settle_errors,
+)
 from recsys_factorization.gibbs import Design, GibbsSampler, aligned
+from recsys_factorization.ordered_probit import Levels, OrderedProbit, bounds, expected_latent, expected_ratings
 from recsys_factorization.plugin import BAYESIAN_FM, BayesianFMParams
 from recsys_factorization.side_features import Encoding, encode, fit_encodings
 
 _BURN_IN_SHARE = 0.2
 _PEOPLE_PER_BLOCK = 64
 _MOST_RATERS = 256
+_RESTS = 1e-5
 
 
 class BayesianFM(Recommender):
@@ -51,15 +60,23 @@ class BayesianFM(Recommender):
     into a common frame (orthogonal Procrustes, as factors are only defined up to a rotation) and averaged: one vector
     a person and one an item.
 
+    With `ordered_probit` a rating says between which two cut points a latent value lies, and it is the latent values
+    that the machine models (Albert, Chib 1993; see `OrderedProbit`). Serving replaces those of a history by their
+    posterior means, to convergence; a score is linear in the latent prediction, and a predicted rating the mean over
+    the levels.
+
     Fitted state: mean_, spread_; item_levels_ float32 (n_items,), item_factors_ float32 (n_items, factors): averages
     over draws; user_levels_, user_factors_: the training people; the S kept draws, D = 1 + factors: item_draws_,
     set_draws_ float32 (n_items, S, D), user_prior_ and item_prior_ float32 (2, S, D) (means and precisions of id
     weights), level_draws_, noise_precisions_ float32 (S,), rotations_ float32 (S, factors, factors),
     user_attribute_draws_, item_attribute_draws_ float32 (columns, S, D); user_encodings_, item_encodings_;
-    drawn_items_ bool (n_items,), which have draws; rated_indptr_, rated_items_, ratings_: the training ratings by user.
+    drawn_items_ bool (n_items,), which have draws; rated_indptr_, rated_items_, ratings_: the training ratings by user;
+    level_edges_, level_values_: the fields of `Levels`, and cut_draws_ float32 (S, levels - 1), all empty without
+    `ordered_probit`.
     """
 
     spec = BAYESIAN_FM
+    state_version: ClassVar[int] = 2
     params: BayesianFMParams
 
     mean_: float
@@ -83,6 +100,9 @@ class BayesianFM(Recommender):
     rated_indptr_: Int64
     rated_items_: Int32
     ratings_: Float32
+    level_edges_: Float32
+    level_values_: Float32
+    cut_draws_: Float32
 
     def estimate(self, shape: DataShape) -> Forecast:
         """Forecast; see the base class."""
@@ -91,9 +111,16 @@ class BayesianFM(Recommender):
         draws = min(self.params.kept_draws, self.params.sweeps)
         values = shape.item_values + shape.user_values if self.params.side_features else 0
         memory = 48 * sets * ratings + 4 * sets * (shape.n_items * draws * width + 4 * rows * width)
-        memory += 40 * values + (5 << 20)
+        memory += 40 * values + (5 << 20) + (50 * ratings if self.params.ordered_probit else 0)
         seconds = self.params.sweeps * width * (sets * ratings * 7e-9 + sets * rows * 2e-8)
+        seconds += self.params.sweeps * 2.5e-7 * ratings if self.params.ordered_probit else 0
         return Forecast(int(memory), 0.2 + seconds, cheaper="svd")
+
+    def migrate_state(self, fitted: dict[str, Any], version: int) -> dict[str, Any]:
+        """Version 1 knew no ordered probit."""
+        nothing = np.empty(0, dtype=np.float32)
+        cuts = np.empty((len(fitted["level_draws_"]), 0), dtype=np.float32)
+        return {**fitted, "level_edges_": nothing, "level_values_": nothing, "cut_draws_": cuts}
 
     def check_state(self) -> None:
         """As `Recommender.check_state`."""
@@ -119,6 +146,10 @@ class BayesianFM(Recommender):
             ("ratings_", self.rated_items_.shape),
         ):
             require_array(name, getattr(self, name), shape, np.float32)
+        levels = len(self.level_values_)
+        require_array("level_values_", self.level_values_, (None,), np.float32)
+        require_array("level_edges_", self.level_edges_, (max(levels - 1, 0),), np.float32)
+        require_array("cut_draws_", self.cut_draws_, (draws, max(levels - 1, 0)), np.float32)
         require_array("drawn_items_", self.drawn_items_, (items,), np.bool_)
         require_rows(("rated_indptr_", "rated_items_"), self.rated_indptr_, self.rated_items_, users, items)
 
@@ -138,6 +169,8 @@ class BayesianFM(Recommender):
         sampler = self._sampler(train, rated, encodings, run)
         self._sample(sampler, train, run)
         del sampler
+        if self.params.ordered_probit:
+            self._set_scale()
         run.progress(1.0, "people")
         solution = self._fold_in(rated, train.user_features, run.threads)
         self.user_levels_, self.user_factors_ = solution[:, 0].copy(), solution[:, 1:].copy()
@@ -159,9 +192,16 @@ class BayesianFM(Recommender):
         generator = run.generator("bayesian-fm")
         factors = self.params.factors
         targets = (rated.data - np.float32(self.mean_)) / np.float32(self.spread_)
+        probit = None
+        self.level_edges_ = self.level_values_ = np.empty(0, dtype=np.float32)
+        if self.params.ordered_probit:
+            levels = Levels.of(rated.data)
+            self.level_edges_, self.level_values_ = levels.edges, levels.values
+            probit = OrderedProbit(levels.codes(rated.data), len(levels.values))
+            targets = probit.initial
         of_users, of_items = Design(users, factors, generator), Design(items, factors, generator)
         user_sets = of_items.blocks[1] if self.params.implicit_sets else None
-        return GibbsSampler(rated._replace(data=targets), of_users, of_items, generator, user_sets)
+        return GibbsSampler(rated._replace(data=targets), of_users, of_items, generator, user_sets, probit)
 
     def _sample(self, sampler: GibbsSampler, train: Dataset, run: RunContext) -> None:
         """Run the sweeps; keep some draws after the burn-in, and the averages of all of them."""
@@ -175,7 +215,7 @@ class BayesianFM(Recommender):
         for sweep in range(sweeps):
             run.progress(sweep / sweeps, f"sweep {sweep + 1} of {sweeps}" + (", burn-in" if sweep < burn_in else ""))
             error = sampler.sweep(run)
-            run.log(sweep + 1, loss=self.spread_ * error)
+            run.log(sweep + 1, loss=error if self.params.ordered_probit else self.spread_ * error)
             stopping = run.should_stop
             if sweep >= burn_in or stopping:
                 items = sampler.items.totals.T.copy()
@@ -208,6 +248,7 @@ class BayesianFM(Recommender):
         self.user_attribute_draws_ = np.empty((attributes[0].shape[1], draws, width), dtype=np.float32)
         self.item_attribute_draws_ = np.empty((attributes[1].shape[1], draws, width), dtype=np.float32)
         self.level_draws_ = np.empty(draws, dtype=np.float32)
+        self.cut_draws_ = np.empty((draws, len(self.level_edges_)), dtype=np.float32)
         self.noise_precisions_ = np.empty(draws, dtype=np.float32)
 
     def _keep(self, place: int, items: Float32, sampler: GibbsSampler, train: Dataset) -> None:
@@ -224,6 +265,7 @@ class BayesianFM(Recommender):
             prior[0, place], prior[1, place] = side.means[:, 0], side.precisions[:, 0]
             draws[:, place] = _attributes(side, self.params.implicit_sets).T
         self.level_draws_[place] = sampler.level
+        self.cut_draws_[place] = sampler.cuts
         self.noise_precisions_[place] = sampler.noise_precision
 
     def _cut(self, kept: int) -> None:
@@ -234,7 +276,32 @@ class BayesianFM(Recommender):
             setattr(self, name, getattr(self, name)[:, :kept].copy())
         self.user_prior_, self.item_prior_ = self.user_prior_[:, :kept].copy(), self.item_prior_[:, :kept].copy()
         self.level_draws_ = self.level_draws_[:kept].copy()
+        self.cut_draws_ = self.cut_draws_[:kept].copy()
         self.noise_precisions_ = self.noise_precisions_[:kept].copy()
+
+    def _set_scale(self) -> None:
+        """Mean and spread by which a score, which is linear in the latent prediction, is a rating near the middle."""
+        cuts = self.cut_draws_.mean(axis=0)
+        middle = np.array([self._middle() + step for step in (-0.5, 0.0, 0.5)])
+        low, centre, high = expected_ratings(middle, cuts, self.level_values_).tolist()
+        self.spread_ = (high - low) or 1.0
+        self.mean_ = centre - self.spread_ * float(middle[1])
+
+    def _middle(self) -> float:
+        """The latent prediction of an average item for an average person."""
+        return float(self.item_levels_[self.known_items_].mean() + self.user_prior_[0, :, 0].mean())
+
+    @property
+    def _levels(self) -> Levels:
+        return Levels(self.level_edges_, self.level_values_)
+
+    @property
+    def _cut_bounds(self) -> Float32:
+        """float32 (draws, levels + 1): cut points with infinite ends; (draws, 0) where ratings are numbers."""
+        if not len(self.level_values_):
+            return self.cut_draws_
+        ends = np.full((len(self.cut_draws_), 1), np.inf, dtype=np.float32)
+        return np.concatenate((-ends, self.cut_draws_, ends), axis=1)
 
     def _offsets(self, people: int, attributes: FeatureTable | None) -> Float32:
         """The overall level and what attributes add: float32 (people, draws, 1 + factors)."""
@@ -250,6 +317,8 @@ class BayesianFM(Recommender):
         """Level and factors of people with these ratings of known items: float32 (n, 1 + factors)."""
         solution = np.zeros((rated.n_rows, 1 + self.params.factors), dtype=np.float32)
         targets = ((rated.data - self.mean_) / self.spread_).astype(np.float32)
+        levels = self._levels.codes(rated.data)
+        cuts = self._cut_bounds
         scales = _scales(np.diff(rated.indptr))
 
         def block(begin: int, end: int) -> None:
@@ -260,6 +329,8 @@ class BayesianFM(Recommender):
                 rated.indptr,
                 rated.indices,
                 targets,
+                levels,
+                cuts,
                 scales,
                 self.item_draws_,
                 self.set_draws_,
@@ -324,6 +395,13 @@ class BayesianFM(Recommender):
         scores += np.float32(self.mean_)
         return scores
 
+    def _predict(self, query: Query, items: Int32 | None) -> npt.NDArray[Any]:
+        scores = self._score(query, items)
+        if not len(self.level_values_):
+            return scores
+        latent = (scores - np.float32(self.mean_)) / np.float32(self.spread_)
+        return expected_ratings(latent, self.cut_draws_.mean(axis=0), self.level_values_)
+
     def _explain(self, query: Query, items: Int32, scores: Float32) -> list[Explanation]:
         """In every draw a person's level and factors are linear in what each item of the history says; see the method.
 
@@ -367,14 +445,32 @@ class BayesianFM(Recommender):
         matrix = noise[:, None, None] * np.einsum("jsd,jse->sde", known, known)
         diagonal = np.arange(matrix.shape[1])
         matrix[:, diagonal, diagonal] += precisions
-        targets = ((rated.data - self.mean_) / self.spread_)[:, None] - levels
-        targets -= np.einsum("jsd,sd->js", known, offsets)
-        said = noise[None, :, None] * targets[:, :, None] * known
-        if self.set_draws_.shape[2]:
-            said += precisions * self.set_draws_[rated.indices] * _scales(np.diff(rated.indptr))[0]
-        parts = np.linalg.solve(matrix, said.transpose(1, 2, 0)).transpose(2, 0, 1)
+        expected = self._expected(rated.data)
+        ahead = levels + np.einsum("jsd,sd->js", known, offsets)
         base = offsets + np.linalg.solve(matrix, (precisions * means)[:, :, None])[:, :, 0]
+        together, parts = offsets + means, known
+        for _ in range(self._rounds):
+            targets = expected(levels + np.einsum("jsd,sd->js", known, together)) - ahead
+            said = noise[None, :, None] * targets[:, :, None] * known
+            if self.set_draws_.shape[2]:
+                said += precisions * self.set_draws_[rated.indices] * _scales(np.diff(rated.indptr))[0]
+            parts = np.linalg.solve(matrix, said.transpose(1, 2, 0)).transpose(2, 0, 1)
+            before, together = together, base + parts.sum(axis=0)
+            if np.abs(together - before).max() < _RESTS:
+                break
         return base, parts
+
+    @property
+    def _rounds(self) -> int:
+        return MOST_ROUNDS if len(self.level_values_) else 1
+
+    def _expected(self, ratings: Float32) -> Callable[[Float64], Float64]:
+        """What is said by each of these ratings given its prediction, both float64 (ratings, draws)."""
+        if not len(self.level_values_):
+            numbers = ((ratings - self.mean_) / self.spread_).astype(np.float64)[:, None]
+            return lambda predictions: numbers
+        lower, upper = bounds(self.cut_draws_.astype(np.float64), self._levels.codes(ratings))
+        return lambda predictions: expected_latent(predictions, lower.T, upper.T)
 
     def item_embeddings(self) -> Float32:
         """float32 (n_items, factors), averages over draws; NaN for items without ratings."""
@@ -423,14 +519,20 @@ class BayesianFM(Recommender):
         for place, item in enumerate(fresh):
             part = slice(raters.indptr[place], min(raters.indptr[place + 1], raters.indptr[place] + _MOST_RATERS))
             people = np.stack([self._person(int(user), rated, drawn, additions) for user in raters.indices[part]])
-            targets = ((raters.data[part] - self.mean_) / self.spread_)[:, None] - people[:, :, 0]
+            expected = self._expected(raters.data[part])
+            levels = people[:, :, 0].copy()
             people[:, :, 0] = 1.0
-            targets = targets - np.einsum("nsd,sd->ns", people, known[place])
+            ahead = levels + np.einsum("nsd,sd->ns", people, known[place])
             matrix = noise[:, None, None] * np.einsum("nsd,nse->sde", people, people)
             diagonal = np.arange(matrix.shape[1])
             matrix[:, diagonal, diagonal] += precisions
-            right = precisions * means + noise[:, None] * np.einsum("ns,nsd->sd", targets, people)
-            draws = known[place] + np.linalg.solve(matrix, right[:, :, None])[:, :, 0]
+            draws = known[place] + means
+            for _ in range(self._rounds):
+                targets = expected(levels + np.einsum("nsd,sd->ns", people, draws)) - ahead
+                right = precisions * means + noise[:, None] * np.einsum("ns,nsd->sd", targets, people)
+                before, draws = draws, known[place] + np.linalg.solve(matrix, right[:, :, None])[:, :, 0]
+                if np.abs(draws - before).max() < _RESTS:
+                    break
             self.item_draws_[item] = draws
             self.item_levels_[item] = draws[:, 0].mean()
             self.item_factors_[item] = np.einsum("sf,sfg->g", draws[:, 1:], self.rotations_) / len(draws)

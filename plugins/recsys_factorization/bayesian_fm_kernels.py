@@ -9,6 +9,12 @@ import numpy as np
 
 from recsys_desktop.api.dataset import Float32, Int32, Int64
 
+MOST_ROUNDS = 60
+"""Of expectation maximisation when a person is folded in from levels."""
+
+_RESTS = 1e-5
+_SMALLEST = 1e-300
+
 
 @numba.njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
 def gather_errors(
@@ -139,13 +145,38 @@ def settle_errors(
             errors[at] -= moved[row] * (values[other] - shares[other] * own[row])
 
 
-@numba.njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+@numba.njit(nogil=True, cache=True)
+def _tail(value: float) -> float:
+    """Phi(value)."""
+    return 0.5 * math.erfc(-value / math.sqrt(2.0))
+
+
+@numba.njit(nogil=True, cache=True)
+def _density(value: float) -> float:
+    return math.exp(-0.5 * value * value) / math.sqrt(2.0 * math.pi) if abs(value) < 30.0 else 0.0
+
+
+@numba.njit(nogil=True, cache=True)
+def _expected_latent(latent: float, lower: float, upper: float) -> float:
+    """The mean of a normal value around `latent` with deviation 1, given that it lies between `lower` and `upper`."""
+    below, above = lower - latent, upper - latent
+    sign = 1.0
+    if below > 0.0:
+        sign, below, above = -1.0, -above, -below
+    mass = max(_tail(above) - _tail(below), _SMALLEST)
+    shift = min(max((_density(below) - _density(above)) / mass, below), above)
+    return latent + sign * shift
+
+
+@numba.njit(nogil=True, cache=True, fastmath={"nsz", "arcp", "contract", "afn", "reassoc"}, error_model="numpy")
 def fold_in_samples(
     begin: int,
     end: int,
     indptr: Int64,
     items: Int32,
     ratings: Float32,
+    levels: Int32,
+    cuts: Float32,
     scales: Float32,
     item_samples: Float32,
     set_samples: Float32,
@@ -164,6 +195,9 @@ def fold_in_samples(
     Parameters
     ----------
     indptr: int64 (people + 1,), items: int32, ratings: float32, less the mean and in units of the spread.
+    levels: int32, of each rating, cuts: float32 (samples, levels + 1), between which its latent value lies, the first
+    and last infinite; or (samples, 0), where ratings are taken as numbers. With levels the posterior mode is found by
+    expectation maximisation: latent values are replaced by their means until these rest.
     scales: float32 (people,). item_samples: float32 (n_items, samples, 1 + factors), c and q.
     set_samples: the same shape, what an item adds to (b, v) of those who have it; or (n_items, samples, 0) for nothing.
     offsets: float32 (end - begin, samples, 1 + factors), the overall level and what attributes add.
@@ -176,6 +210,10 @@ def fold_in_samples(
     matrix = np.empty((width, width), dtype=np.float32)
     shared = np.empty(width, dtype=np.float32)
     own = np.empty(width, dtype=np.float32)
+    start = np.empty(width, dtype=np.float32)
+    before = np.empty(width, dtype=np.float32)
+    with_levels = cuts.shape[1] > 0
+    rounds = MOST_ROUNDS if with_levels else 1
     for person in range(begin, end):
         solution[person] = np.float32(0.0)
         first, last = indptr[person], indptr[person + 1]
@@ -190,22 +228,16 @@ def fold_in_samples(
                         shared[f] += part[f]
             for f in range(width):
                 shared[f] = shared[f] * scales[person] + offsets[person - begin, sample, f]
-                own[f] = precisions[sample, f] * means[sample, f]
+                start[f] = precisions[sample, f] * means[sample, f]
+                own[f] = means[sample, f]
                 for g in range(f):
                     matrix[f, g] = np.float32(0.0)
                 matrix[f, f] = precisions[sample, f]
             for at in range(first, last):
                 part = item_samples[items[at], sample]
-                target = ratings[at] - part[0] - shared[0]
-                for f in range(1, width):
-                    target -= shared[f] * part[f]
-                target *= noise
-                own[0] += target
                 matrix[0, 0] += noise
                 for f in range(1, width):
-                    value = part[f]
-                    own[f] += target * value
-                    scaled = noise * value
+                    scaled = noise * part[f]
                     matrix[f, 0] += scaled
                     for g in range(1, f + 1):
                         matrix[f, g] += scaled * part[g]
@@ -215,16 +247,42 @@ def fold_in_samples(
                     for c in range(b):
                         total -= matrix[a, c] * matrix[b, c]
                     matrix[a, b] = math.sqrt(total) if a == b else total / matrix[b, b]
-            for a in range(width):
-                total = own[a]
-                for b in range(a):
-                    total -= matrix[a, b] * own[b]
-                own[a] = total / matrix[a, a]
-            for a in range(width - 1, -1, -1):
-                total = own[a]
-                for b in range(a + 1, width):
-                    total -= matrix[b, a] * own[b]
-                own[a] = total / matrix[a, a]
+            for _ in range(rounds):
+                for f in range(width):
+                    before[f] = own[f]
+                    own[f] = start[f]
+                for at in range(first, last):
+                    part = item_samples[items[at], sample]
+                    known = part[0] + shared[0]
+                    for f in range(1, width):
+                        known += shared[f] * part[f]
+                    if with_levels:
+                        latent = known + before[0]
+                        for f in range(1, width):
+                            latent += before[f] * part[f]
+                        level = levels[at]
+                        rating = np.float32(_expected_latent(latent, cuts[sample, level], cuts[sample, level + 1]))
+                    else:
+                        rating = ratings[at]
+                    target = noise * (rating - known)
+                    own[0] += target
+                    for f in range(1, width):
+                        own[f] += target * part[f]
+                for a in range(width):
+                    total = own[a]
+                    for b in range(a):
+                        total -= matrix[a, b] * own[b]
+                    own[a] = total / matrix[a, a]
+                for a in range(width - 1, -1, -1):
+                    total = own[a]
+                    for b in range(a + 1, width):
+                        total -= matrix[b, a] * own[b]
+                    own[a] = total / matrix[a, a]
+                moved = np.float32(0.0)
+                for f in range(width):
+                    moved = max(moved, abs(own[f] - before[f]))
+                if moved < np.float32(_RESTS):
+                    break
             solution[person, 0] += own[0] + shared[0]
             for f in range(1, width):
                 value = own[f] + shared[f]

@@ -14,6 +14,7 @@ from recsys_desktop.toolkit.parallel import in_blocks
 from recsys_desktop.toolkit.products import SparseRows
 from recsys_factorization.arrays import Float64
 from recsys_factorization.bayesian_fm_kernels import gather_errors, sample_weights, settle_errors
+from recsys_factorization.ordered_probit import OrderedProbit
 
 _ROWS_PER_BLOCK = 32_768
 _INITIAL_DEVIATION = 0.1
@@ -77,6 +78,9 @@ class GibbsSampler:
     The set of users who have rated an item leaves out the user whose rating is in question: with it, a person's
     contribution to the sets would learn their own ratings, which it cannot tell of an item that they have yet to rate.
 
+    With an ordered probit link the ratings are latent values, which are drawn too; their noise has precision 1 and the
+    level is part of the cut points.
+
     users, items: the present draw of both sides. level, noise_precision: floats.
     """
 
@@ -87,13 +91,19 @@ class GibbsSampler:
         items: Design,
         generator: np.random.Generator,
         user_sets: slice | None = None,
+        probit: OrderedProbit | None = None,
     ) -> None:
-        """ratings: by user, less their mean and in units of their spread. user_sets: the features of `items` that are
-        the sets of users, one for each user with ratings, in their order; each counts 1 / sqrt(size of the set)."""
+        """ratings: by user, less their mean and in units of their spread, or first latent values.
+
+        user_sets: the features of `items` that are the sets of users, one for each user with ratings, in their order;
+        each counts 1 / sqrt(size of the set). probit: the link, where ratings are levels.
+        """
         self.users, self.items = users, items
         self.level = 0.0
         self.noise_precision = 1.0
         self._generator = generator
+        self._probit = probit
+        self._latent = ratings.data
         n_items = items.totals.shape[1]
         owners = np.repeat(np.arange(ratings.n_rows), np.diff(ratings.indptr))
         self._to_items = np.argsort(ratings.indices, kind="stable")
@@ -122,16 +132,12 @@ class GibbsSampler:
     def sweep(self, run: RunContext) -> float:
         """Draw everything once; the root mean squared error of the training ratings under the new draw."""
         generator, errors = self._generator, self._by_user.data
-        n = len(errors)
-        squared = float(np.square(errors, dtype=np.float64).sum())
-        self.noise_precision = float(generator.gamma((1 + n) / 2) / ((1 + squared) / 2))
+        if self._probit is None:
+            self._sample_noise_and_level(errors)
+        else:
+            self._sample_latent(self._probit, errors)
         self.users.sample_priors(generator)
         self.items.sample_priors(generator)
-        precision = n * self.noise_precision + 1
-        mean = self.noise_precision * (float(errors.sum(dtype=np.float64)) + n * self.level) / precision
-        level = mean + float(generator.standard_normal()) / np.sqrt(precision)
-        errors -= np.float32(level - self.level)
-        self.level = float(level)
         nothing = LeftOut(slice(0, 0), np.empty(0, dtype=np.int64))
         self._sample(self.users, self._by_user, self.items.totals, self._shares, self._own_parts(), nothing, run)
         np.take(errors, self._to_items, out=self._by_item.data)
@@ -140,6 +146,27 @@ class GibbsSampler:
         self._sample(self.items, self._by_item, self.users.totals, no_shares, no_parts, self._left_out, run)
         errors[self._to_items] = self._by_item.data
         return float(np.sqrt(np.square(errors, dtype=np.float64).mean()))
+
+    def _sample_noise_and_level(self, errors: Float32) -> None:
+        generator, n = self._generator, len(errors)
+        squared = float(np.square(errors, dtype=np.float64).sum())
+        self.noise_precision = float(generator.gamma((1 + n) / 2) / ((1 + squared) / 2))
+        precision = n * self.noise_precision + 1
+        mean = self.noise_precision * (float(errors.sum(dtype=np.float64)) + n * self.level) / precision
+        level = mean + float(generator.standard_normal()) / np.sqrt(precision)
+        errors -= np.float32(level - self.level)
+        self.level = float(level)
+
+    def _sample_latent(self, probit: OrderedProbit, errors: Float32) -> None:
+        predictions = self._latent - errors
+        probit.sample_cuts(predictions, self._generator)
+        self._latent = probit.sample_latent(predictions, self._generator)
+        errors[:] = self._latent - predictions
+
+    @property
+    def cuts(self) -> Float64:
+        """The present draw of the cut points, empty where ratings are numbers."""
+        return np.empty(0) if self._probit is None else self._probit.cuts
 
     def user_set_parts(self) -> Float32:
         """What the sets of users add to the totals of items: float32 (n_items, 1 + factors)."""

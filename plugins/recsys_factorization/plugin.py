@@ -464,6 +464,12 @@ class BayesianFMParams(Params):
         help="Also learn from categories, tags, numbers and years of items, and from attributes of people.",
         tune=TuningRange(choices=(True, False)),
     )
+    ordered_probit: bool = param(
+        False,
+        help="Take ratings for ordered levels whose distances are learnt, instead of for numbers; for scales whose "
+        "steps people do not use evenly. Slower.",
+        tune=TuningRange(choices=(True, False)),
+    )
     kept_draws: int = param(
         40,
         help="Draws that are kept to fold people in; more is steadier, and takes memory and time when serving.",
