@@ -156,12 +156,14 @@ class FactorizationMachine(Recommender):
         learnt = 28 * entities * (1 + params.factors) + 6 * entities * width
         batch = pairs * (40 * (2 + params.factors) + 26 * first + 24 * sum(layers))
         memory = learnt + batch + 44 * shape.n_interactions + (features if params.side_features else 0)
-        work = shape.n_interactions * (width + 40 + sum(a * b for a, b in pairwise(layers)) / 30)
+        draws = params.mode in ("click", "ranking")
+        pairs_an_epoch = shape.n_interactions * (1 + params.negatives if draws else 1)
+        work_a_pair = width + 40 + sum(before * after for before, after in pairwise(layers)) / 30
         return Forecast(
             int(memory) + 3_000_000,
-            0.5 + params.epochs * 1e-8 * work,
-            cheaper="svd",
-            note="for the most epochs it may train, by ratings; drawn items take as much again, each",
+            0.5 + params.epochs * pairs_an_epoch * work_a_pair * 1e-8,
+            cheaper="ials" if draws else "svd",
+            note="for the most epochs it may train; where 'auto' finds no ratings, each drawn item takes as long again",
         )
 
     def _fit(self, train_data: Dataset, run: RunContext) -> None:
