@@ -88,6 +88,14 @@ class Rp3BetaParams(Params):
         le=2,
         tune=TuningRange(0, 1),
     )
+    popularity: float = param(
+        0.4,
+        help="How much popularity counts beside the history, as an item that everybody has; 0 leaves items for which "
+        "nothing in the history speaks without a score.",
+        ge=0,
+        le=100,
+        tune=TuningRange(0, 3),
+    )
     min_rating: float | None = param(
         None,
         help="Leave out interactions rated lower than this; empty counts every interaction alike.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from recsys_desktop.api import Dataset, DataShape, Forecast, RunContext
-from recsys_desktop.toolkit.item_weights import ItemWeightModel
+from recsys_desktop.toolkit.item_weights import ItemWeightModel, constant_weight
 from recsys_desktop.toolkit.products import SparseRows
 from recsys_desktop.toolkit.topk import top_k_similarities
 from recsys_linear.plugin import RP3BETA
@@ -19,6 +19,9 @@ class Rp3Beta(ItemWeightModel):
         w_ij = Σ_u (1/n_i)^α (1/n_u)^α / n_j^β        over the users u who have both
 
     kept for the `neighbours` items i with the largest w_ij for each j. α = 1 and β = 0 is the probability of the walk.
+
+    With `popularity` every history has one more item, which all active people have: its w to j, times
+    `constant_weight`, is what j starts from.
     """
 
     spec = RP3BETA
@@ -37,6 +40,13 @@ class Rp3Beta(ItemWeightModel):
         of_users = np.maximum(np.diff(by_user.indptr), 1)
         of_items = np.maximum(np.diff(by_item.indptr), 1).astype(np.float32)
         steps = (1.0 / of_users**self.params.alpha).astype(np.float32)
+        self.bases_ = None
+        if self.params.popularity:
+            owners = np.repeat(np.arange(train.n_items), np.diff(by_item.indptr))
+            walks = np.bincount(owners, weights=steps[by_item.indices], minlength=train.n_items)
+            start = np.count_nonzero(np.diff(by_user.indptr)) ** -self.params.alpha
+            weight = constant_weight(self.params.popularity, np.diff(by_item.indptr))
+            self.bases_ = (weight * start * walks / of_items**self.params.beta).astype(np.float32)
         top = top_k_similarities(
             by_item,
             by_user._replace(data=np.repeat(steps, np.diff(by_user.indptr))),

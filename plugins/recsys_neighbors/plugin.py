@@ -46,6 +46,14 @@ class ItemKnnParams(Params):
     bm25_length: float = param(
         0.5, help="BM25's b: how strongly an item's popularity is held against it.", ge=0, le=1, advanced=True
     )
+    popularity: float = param(
+        0.6,
+        help="How much popularity counts beside the history, as an item that everybody has; 0 leaves items for which "
+        "nothing in the history speaks without a score.",
+        ge=0,
+        le=100,
+        tune=TuningRange(0, 3),
+    )
     min_rating: float | None = param(
         None,
         help="Leave out interactions rated lower than this; empty counts every interaction alike.",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from recsys_desktop.api.dataset import Float32
+from recsys_desktop.api.dataset import Float32, Int64
 from recsys_desktop.toolkit.products import SparseRows
 
 
@@ -26,9 +28,14 @@ def bm25(by_item: SparseRows, saturation: float, length: float) -> SparseRows:
     saturation: k1. length: b.
     """
     lengths = np.diff(by_item.indptr)
-    mean = lengths[lengths > 0].mean() if lengths.any() else 1.0
-    terms = (saturation + 1) / (saturation * (1 - length + length * lengths / mean) + 1)
+    terms = bm25_terms(lengths, lengths, saturation, length)
     return by_item._replace(data=by_item.data * np.repeat(terms.astype(np.float32), lengths))
+
+
+def bm25_terms(of: Any, lengths: Int64, saturation: float, length: float) -> Any:
+    """BM25's term for interactions of items with `of` people each, among items with `lengths` (int64 (n_items,))."""
+    mean = lengths[lengths > 0].mean() if lengths.any() else 1.0
+    return (saturation + 1) / (saturation * (1 - length + length * of / mean) + 1)
 
 
 def squared_lengths(rows: SparseRows) -> Float32:

@@ -13,6 +13,8 @@ from recsys_desktop.api.dataset import Float32, Int32
 from recsys_desktop.api.state_checks import require_array, require_matrix
 from recsys_desktop.toolkit.products import SparseRows
 
+_FEW_PEOPLE = 8.0
+
 
 class ItemWeightModel(Recommender):
     """The score of item j for history h is b_j + Σ_{i in h} w_ij, over the items i that have a weight for j.
@@ -68,6 +70,16 @@ class ItemWeightModel(Recommender):
         column = self.weights_[:, [item]].tocoo()
         out[column.row] = column.data
         return out
+
+
+def constant_weight(popularity: float, counts: npt.NDArray[Any]) -> float:
+    """How much an item that everybody has speaks for others beside the history: popularity (1 + 8 / mean count).
+
+    Where items have few people these say little of one another, and popularity counts for more. counts: int (n_items,),
+    interactions of each; items without any are not part of the mean.
+    """
+    present = counts[counts > 0]
+    return popularity * (1 + _FEW_PEOPLE / float(present.mean())) if len(present) else 0.0
 
 
 def history_scores(history: SparseRows, weights: SparseRows, n_items: int, bases: Float32 | None = None) -> Float32:

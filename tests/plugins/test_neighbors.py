@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from benchmarks.frozen_splits import final_split
-from recsys_desktop.api import AlgorithmSpec, Dataset, Query, RatingScale, RunContext, Source, Vocabulary
-from recsys_desktop.api.testing import AlgorithmConformance
+from recsys_desktop.api import AlgorithmSpec, Dataset, DataShape, Query, RatingScale, RunContext, Source, Vocabulary
+from recsys_desktop.api.testing import AlgorithmConformance, made_data
 from recsys_desktop.evaluation import RANKING_METRICS, rank_test_users, rmse
+from recsys_linear.plugin import RP3BETA
 from recsys_neighbors.plugin import ITEM_KNN, ITEM_KNN_RATING, USER_KNN, USER_KNN_RATING
 from tests.plugins.damaged_states import hold_refuses_short_arrays
 
@@ -61,7 +62,9 @@ def everyone(data: Dataset) -> Query:
 @pytest.mark.parametrize("shrinkage", [0.0, 3.0])
 def test_item_neighbours_are_those_of_the_definition(asymmetry: float, shrinkage: float) -> None:
     data = made()
-    model = fitted(ITEM_KNN, data, weighting="none", asymmetry=asymmetry, shrinkage=shrinkage, neighbours=NEIGHBOURS)
+    model = fitted(
+        ITEM_KNN, data, weighting="none", asymmetry=asymmetry, shrinkage=shrinkage, neighbours=NEIGHBOURS, popularity=0
+    )
     dense = data.matrix().toarray().astype(np.float64)
     counts = dense.sum(axis=0)
     similar = dense.T @ dense / (np.outer(counts ** (1 - asymmetry), counts**asymmetry) + shrinkage)
@@ -83,9 +86,9 @@ def test_inverse_user_frequency_trusts_short_histories_more() -> None:
         np.array([user for user, _ in items]),
         np.array([item for _, item in items]),
     )
-    scores = fitted(ITEM_KNN, data, weighting="tf-idf", shrinkage=0.0).score(Query.of_history([0]))[0]
+    scores = fitted(ITEM_KNN, data, weighting="tf-idf", shrinkage=0.0, popularity=0).score(Query.of_history([0]))[0]
     assert scores[1] > scores[2] > 0
-    assert np.ptp(fitted(ITEM_KNN, data, weighting="none").score(Query.of_history([0]))[0, 1:]) < 1e-6
+    assert np.ptp(fitted(ITEM_KNN, data, weighting="none", popularity=0).score(Query.of_history([0]))[0, 1:]) < 1e-6
 
 
 def test_bm25_is_its_formula() -> None:
@@ -101,10 +104,48 @@ def test_bm25_is_its_formula() -> None:
     assert np.allclose(model.weights_.toarray(), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("weighting", ["none", "tf-idf", "bm25"])
+def test_popularity_speaks_as_an_item_that_everybody_has(weighting: str) -> None:
+    """Told by data in which there is such an item: popularity adds what this one adds, but for its own idf."""
+    data = made(density=0.3)
+    params: dict[str, Any] = {"weighting": weighting, "shrinkage": 2.0, "neighbours": 50}
+    model = fitted(ITEM_KNN, data, popularity=1.0, **params)
+    active = np.flatnonzero(data.user_counts)
+    more = Dataset(
+        data.user_vocabulary,
+        data.item_vocabulary.extended(["everybody's"]),
+        np.concatenate((data.users, active)),
+        np.concatenate((data.items, np.full(len(active), data.n_items))),
+    )
+    with_it = fitted(ITEM_KNN, more, popularity=0.0, **params)
+    added = with_it.weights_[data.n_items].toarray()[0, : data.n_items]
+    counts = data.item_counts
+    weight = 1 + 8 / counts[counts > 0].mean()
+    tolerance = 1e-4 if weighting == "none" else 0.25
+    assert np.allclose(model.bases_, weight * added, rtol=tolerance, atol=1e-6)
+    assert np.array_equal(model.weights_.toarray(), fitted(ITEM_KNN, data, popularity=0.0, **params).weights_.toarray())
+
+
+@pytest.mark.parametrize("spec", [ITEM_KNN, RP3BETA])
+def test_where_items_have_few_people_lists_are_no_worse_than_popularity(spec: AlgorithmSpec) -> None:
+    data = made_data.of_shape(DataShape(800, 3000, 5000), False)
+    train, test = data.hold_out(0.3, np.random.default_rng(1))
+    popular = train.item_counts.astype(np.float32)
+
+    def ndcg(score: Any) -> float:
+        ranked, _ = rank_test_users(score, train, test, 10, popular)
+        return float(np.nanmean(RANKING_METRICS["ndcg"].compute(ranked)))
+
+    assert train.item_counts[train.item_counts > 0].mean() < 3
+    by_popularity = ndcg(lambda query: np.tile(popular, (len(query), 1)))
+    assert ndcg(fitted(spec, train).score) > 0.7 * by_popularity
+    assert ndcg(fitted(spec, train, popularity=0).score) < 0.6 * by_popularity
+
+
 def test_an_item_without_evidence_has_no_score() -> None:
     data = Dataset(Vocabulary("abcd"), Vocabulary("pqrs"), np.array([0, 0, 1, 1, 2, 3]), np.array([0, 1, 0, 1, 2, 3]))
-    for spec in (ITEM_KNN, USER_KNN):
-        scores = fitted(spec, data).score(Query.of_history([0]))[0]
+    for spec, params in ((ITEM_KNN, {"popularity": 0}), (USER_KNN, {})):
+        scores = fitted(spec, data, **params).score(Query.of_history([0]))[0]
         assert scores[1] > 0
         assert np.isnan(scores[[2, 3]]).all()
 
