@@ -74,6 +74,14 @@ class Capabilities:
     user_embeddings: bool = False
     randomised: bool = False
 
+    @property
+    def is_sequential(self) -> bool:
+        """Whether it goes by the order of a history: the user is the history, and when things happened matters.
+
+        What such a model is for is what comes next, so that the latest interactions validate it, not random ones.
+        """
+        return self.serves is Serves.HISTORY and self.uses_timestamps
+
 
 @dataclass(frozen=True)
 class Needs:

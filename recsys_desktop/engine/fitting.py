@@ -31,7 +31,7 @@ from recsys_desktop.engine.warming import warm_up
 logger = logging.getLogger(__name__)
 
 HELD_OUT_SHARE = 0.1
-"""Share of each user's interactions that is set aside where no validation part is given."""
+"""Share of each user's interactions that is set aside where no validation part is given (see `set_aside`)."""
 
 VALIDATION_USERS = 2000
 """The most users that one validation looks at; the same ones in each epoch, drawn by the seed."""
@@ -201,7 +201,7 @@ class FitContext(RunPart):
             context = FitContext(job, self.run, span, phase=phase, held_out=self._held_out, history=train)
             model = _fitted(job, train, context)
         else:
-            kept, held_out = set_aside(train, job.seed)
+            kept, held_out = set_aside(spec, train, job.seed)
             context = FitContext(job, self.run, span, phase=phase, held_out=held_out, history=kept)
             model = _fitted(job, kept, context)
             if model.best_epoch_ is not None and not self.should_stop:
@@ -241,9 +241,14 @@ def sampled_users(data: Dataset, most: int, run: RunContext) -> Dataset:
     return data.subset(chosen[data.users])
 
 
-def set_aside(train: Dataset, seed: int) -> tuple[Dataset, Dataset]:
-    """A tenth of each user's interactions held out at random: (kept, held out)."""
-    return train.hold_out(HELD_OUT_SHARE, RunContext(seed).generator("held out"))
+def set_aside(spec: AlgorithmSpec, train: Dataset, seed: int) -> tuple[Dataset, Dataset]:
+    """A tenth of each user's interactions held out for an algorithm: (kept, held out).
+
+    They are drawn at random; where the algorithm goes by the order of a history, they are the latest: what comes next
+    is what it is for, and to know later choices would give earlier ones away.
+    """
+    latest = spec.capabilities.is_sequential
+    return train.hold_out(HELD_OUT_SHARE, RunContext(seed).generator("held out"), latest=latest)
 
 
 def combined(train: Dataset, validation: Dataset | None) -> Dataset:
@@ -282,7 +287,7 @@ def fit(
     if not (hold_out or job.spec.capabilities.trains_in_epochs):
         model, seconds, peak = _measured(job, everything, FitContext(job, run, span, phase="fit"))
         return Fitted(model, seconds, peak, _epochs(model), stopped_early=run.kept)
-    kept, held_out = (train, validation) if validation is not None else set_aside(train, job.seed)
+    kept, held_out = (train, validation) if validation is not None else set_aside(job.spec, train, job.seed)
     middle = span[0] + (span[1] - span[0]) * 0.55
     member_epochs: dict[str, int] = {}
     context = FitContext(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from recsys_desktop.api import InvalidParameter
 from recsys_desktop.engine import Engine, EvaluateRequest, TrainingFailed, TrainRequest, warming
+from recsys_desktop.engine.fitting import set_aside
 from tests.engine import toys
 
 
@@ -60,6 +62,23 @@ def test_the_excerpt_is_small_and_says_what_the_data_says(engine: Engine) -> Non
     assert part.item_features.describe(3) == data.item_features.describe(
         data.item_vocabulary.code(part.item_vocabulary[3])
     )
+
+
+@pytest.mark.parametrize("goes_by_order", [False, True])
+def test_what_is_set_aside_for_an_algorithm_that_goes_by_order_is_the_latest(
+    engine: Engine, goes_by_order: bool
+) -> None:
+    data = engine.dataset("toy")
+    capabilities = replace(toys.TOGETHER.capabilities, uses_timestamps=goes_by_order)
+    assert capabilities.is_sequential == goes_by_order
+    kept, held_out = set_aside(replace(toys.TOGETHER, capabilities=capabilities), data, 5)
+    assert len(kept) + len(held_out) == len(data)
+    assert (held_out.user_counts > 0).sum() == (data.user_counts > 1).sum()
+    in_order = [
+        kept.timestamps[kept.users == user].max() <= held_out.timestamps[held_out.users == user].min()
+        for user in np.flatnonzero(held_out.user_counts)
+    ]
+    assert np.mean(in_order) == 1 if goes_by_order else np.mean(in_order) < 0.5
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
