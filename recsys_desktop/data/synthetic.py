@@ -1,4 +1,4 @@
-"""Made interactions of any size: popularity bias, latent tastes that drift, ratings that follow them."""
+"""Made interactions of any size: popularity bias, latent tastes that drift, ratings; or an order that is planted."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ _BLOCK_ROWS = 1 << 21
 _ROUNDS = 6
 _MOST_OF_CATALOGUE = 0.5
 _DAY = 86_400
+_PLANTED_START = 1_262_304_000
 
 
 class SyntheticParams(Params):
@@ -364,3 +365,51 @@ def write_ratings_csv(path: Path, params: SyntheticParams, seed: int = 0, run: R
             ratings = stars.take(pa.array((block.ratings * 2).astype(np.int8)))
             rows = pa.table([block.users + 1, block.items + 1, ratings, block.timestamps], names=list(names))
             csv.write_csv(rows, file, csv.WriteOptions(include_header=False, quoting_style="none"))
+
+
+class PlantedOrderParams(Params):
+    """What data with a planted order is like."""
+
+    users: int = param(1000, ge=1, label="People", help="How many people there are.")
+    clusters: int = param(20, ge=1, label="Clusters", help="How many groups the items form; a person visits each once.")
+    cluster_size: int = param(5, ge=3, le=97, label="Items a cluster", help="How many items a group has; a prime.")
+    visits: int = param(8, ge=1, label="Visits", help="How many clusters a person visits, one after the other.")
+    visit_length: int = param(3, ge=1, label="Items a visit", help="How many items of a cluster a visit takes.")
+
+
+def make_planted_order(params: PlantedOrderParams, seed: int = 0) -> Dataset:
+    """Data in which the order of the last two items says which one comes next, and nothing else does.
+
+    The items of a cluster have hidden places 0 … p - 1, p prime. A visit begins at any place a with any step s from 1
+    to p - 1, each equally likely, and goes on to a + s, a + 2s, … modulo p: from its third item on, each follows from
+    the two before it. Within a cluster every item is as popular as any other, and every pair of items is as often in
+    the same history as any other pair, so that popularity and co-occurrence tell the cluster and no more.
+
+    Raises
+    ------
+    InvalidParameter: the size of a cluster is no prime, or a visit or a person would need more items than there are.
+    """
+    size = params.cluster_size
+    if any(size % divisor == 0 for divisor in range(2, size)):
+        raise InvalidParameter("cluster_size", f"{size} is no prime, so that some steps would come back too early")
+    if params.visit_length > size:
+        raise InvalidParameter("visit_length", f"{params.visit_length} is more than the {size} items of a cluster")
+    if params.visits > params.clusters:
+        raise InvalidParameter("visits", f"{params.visits} is more than the {params.clusters} clusters there are")
+    generator = np.random.default_rng([seed, 3])
+    clusters = np.argsort(generator.random((params.users, params.clusters)), axis=1)[:, : params.visits, None]
+    begins = generator.integers(0, size, (params.users, params.visits, 1))
+    steps = generator.integers(1, size, (params.users, params.visits, 1))
+    places = (begins + steps * np.arange(params.visit_length)) % size
+    codes = generator.permutation(params.clusters * size).astype(np.int32)
+    items = codes[clusters * size + places].reshape(params.users, -1)
+    moments = _PLANTED_START + _DAY * generator.integers(0, 1000, (params.users, 1)) + 60 * np.arange(items.shape[1])
+    return Dataset(
+        Vocabulary([f"user {number + 1}" for number in range(params.users)]),
+        Vocabulary([f"item {number + 1}" for number in range(params.clusters * size)]),
+        np.repeat(np.arange(params.users, dtype=np.int32), items.shape[1]),
+        items.ravel(),
+        timestamps=moments.ravel(),
+        provenance={"made": f"planted order, seed {seed}, {params.to_dict()}"},
+        name="Planted order",
+    )

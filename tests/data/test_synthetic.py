@@ -13,10 +13,12 @@ from recsys_desktop.data import ReadingStopped, build_dataset, describe
 from recsys_desktop.data.courses import LEVELS, TOPICS, make_course_sample, make_courses, write_course_sample
 from recsys_desktop.data.request import BuildRequest
 from recsys_desktop.data.synthetic import (
+    PlantedOrderParams,
     SyntheticParams,
     interaction_blocks,
     make_dataset,
     make_interactions,
+    make_planted_order,
     make_world,
     write_ratings_csv,
 )
@@ -121,6 +123,42 @@ def test_a_written_file_reads_back(tmp_path) -> None:
     assert dataset.item_vocabulary.ids[dataset.items].tolist() == [str(item + 1) for item in made.items]
     assert np.array_equal(dataset.ratings, made.ratings)  # type: ignore[arg-type]
     assert np.array_equal(dataset.timestamps, made.timestamps)  # type: ignore[arg-type]
+
+
+class TestPlantedOrder:
+    def test_a_third_item_follows_from_the_two_before_it(self) -> None:
+        data = make_planted_order(PlantedOrderParams(users=2000, clusters=4, visits=3), 1)
+        visits = data.histories.items.reshape(-1, 3)
+        following: dict[tuple[int, int], set[int]] = {}
+        for first, second, third in visits.tolist():
+            following.setdefault((first, second), set()).add(third)
+        assert len(following) == 4 * 5 * 4
+        assert all(len(items) == 1 for items in following.values())
+        assert len({(second, next(iter(items))) for (_, second), items in following.items()}) == len(following)
+
+    def test_popularity_and_co_occurrence_say_nothing_within_a_cluster(self) -> None:
+        data = make_planted_order(PlantedOrderParams(users=8000, clusters=2, visits=1), 2)
+        together = (data.matrix().T @ data.matrix()).toarray()
+        of_first = together[0] > 0
+        pairs = together[np.ix_(of_first, of_first)]
+        counts, pairs = np.diag(pairs), pairs[~np.eye(5, dtype=bool)]
+        assert of_first.sum() == 5
+        assert np.ptp(counts) < 0.1 * counts.mean()
+        assert np.ptp(pairs) < 0.15 * pairs.mean()
+
+    def test_nobody_meets_an_item_twice_and_a_seed_decides(self) -> None:
+        first, second, third = (make_planted_order(PlantedOrderParams(), seed) for seed in (1, 1, 2))
+        assert first.matrix().nnz == len(first) == 1000 * 8 * 3
+        assert first.fingerprint == second.fingerprint != third.fingerprint
+
+    @pytest.mark.parametrize(
+        ("values", "name"), [({"cluster_size": 9}, "cluster_size"), ({"visit_length": 6}, "visit_length")]
+    )
+    def test_what_cannot_be_planted_is_refused(self, values: dict[str, int], name: str) -> None:
+        with pytest.raises(InvalidParameter, match=name):
+            make_planted_order(PlantedOrderParams(**values))
+        with pytest.raises(InvalidParameter, match="visits"):
+            make_planted_order(PlantedOrderParams(visits=21))
 
 
 class TestCourses:
