@@ -1,0 +1,1 @@
+"""Sequence recommenders: a plugin package of RecSys Desktop."""
