@@ -52,6 +52,7 @@ from recsys_neural.factorization_training import (
     squared_error,
 )
 from recsys_neural.interaction_sides import UNKNOWN_MOMENT, Side, entities_with_features, moment_codes, moments
+from recsys_neural.linear_fold_in import fit_fold_in, history_vectors
 from recsys_neural.tower import add_tower
 
 Float64: TypeAlias = npt.NDArray[np.float64]
@@ -118,12 +119,14 @@ class FactorizationMachine(Recommender):
     Every loss adds `regularisation` Σ_j ‖x_j v_j‖² over the features of each example, so a vector is held back as often
     as it is met; Adam over mini-batches. In half of the examples the moment is hidden, which means the average one.
 
-    An item without interactions has the vectors of its features, and only an item without either scores NaN. A person
+    An item without interactions has the vectors of its features, and only an item without either scores NaN. A newcomer
+    with a history is folded in approximately: what people come to in training is regressed on the mean of their items'
+    vectors, each times 1 or, in the mode rating, times the rating less what the item alone lets expect. A person
     without interactions scores NaN.
 
     Fitted: `mode_`; `mean_`, `spread_`, in rating units; `weights_`, float32 arrays by name, of the network (see
     `FactorizationNetwork`); `sides_`, people, moments where they count, and items as in `Side.to_state`; `parts_`, what
-    the entities of each side come to.
+    the entities of each side come to; `fold_in_` float32 (1 + factors, 1 + factors + width of the first layer).
     """
 
     spec = FACTORIZATION_MACHINE
@@ -134,6 +137,7 @@ class FactorizationMachine(Recommender):
     weights_: dict[str, Float32]
     sides_: list[dict[str, Any]]
     parts_: list[dict[str, Float32]]
+    fold_in_: Float32
 
     def _layers(self) -> tuple[int, ...]:
         """Widths of the layers over the vectors; none here."""
@@ -204,6 +208,8 @@ class FactorizationMachine(Recommender):
             threads=1,
         )
         self.sides_ = [side.to_state() for side in sides]
+        # Validation asks people met in training only; newcomers are folded in by the final weights.
+        self.fold_in_ = np.zeros((1 + params.factors, 1 + params.factors + sum(self._layers()[:1])), dtype=np.float32)
         optimizer = adam(network, params.learning_rate)
         result = train(
             network,
@@ -219,6 +225,8 @@ class FactorizationMachine(Recommender):
         self._take_from(network, sides, device)
         self.weights_ = {name: array.copy() for name, array in self.weights_.items()}
         self.best_epoch_ = result.best_epoch or None
+        histories = self._histories(train_data.users, train_data.items, train_data.ratings, train_data.n_users)
+        self.fold_in_ = fit_fold_in(histories, np.column_stack(_Parts(**self.parts_[0])))
 
     def _chosen_mode(self, train_data: Dataset) -> str:
         mode: str = self.params.mode
@@ -316,11 +324,35 @@ class FactorizationMachine(Recommender):
 
     def _people(self, query: Query) -> _Parts:
         """What each person with their features comes to, at the moment of asking where that counts."""
-        codes = np.where(self._known_people(query), query.users, 0)
-        people = _Parts(**self.parts_[0]).take(codes)
+        known = self._known_people(query)
+        people = _Parts(**self.parts_[0]).take(np.where(known, query.users, 0))
+        strangers = np.flatnonzero(~known)
+        if len(strangers):
+            for part, folded in zip(people, self._folded_in(query.take(strangers)), strict=True):
+                part[strangers] = folded
         if len(self.parts_) == 3:
             people = people.joined(_Parts(**self.parts_[1]).take(self._moments(query)))
         return people
+
+    def _folded_in(self, query: Query) -> _Parts:
+        """What people come to by their histories alone."""
+        histories = self._histories(query.owner, query.items, query.ratings, len(query))
+        together = histories @ self.fold_in_
+        factors = histories.shape[1]
+        return _Parts(together[:, 0], together[:, 1:factors], together[:, factors:])
+
+    def _histories(self, owners: npt.NDArray[Any], items: Int32, ratings: Float32 | None, people: int) -> Float32:
+        """The histories of people as `history_vectors`; items not met in `fit` are left out."""
+        met = self.known_items_[items]
+        owners, items = owners[met], items[met]
+        values = np.ones(len(items), dtype=np.float32)
+        if self.mode_ == "rating":
+            # Of what has no rating, it is taken to be as expected.
+            values[:] = 0
+            if ratings is not None:
+                expected = self.parts_[-1]["own"][items] + self.weights_["constant"]
+                values = (ratings[met] - np.float32(self.mean_)) / np.float32(self.spread_) - expected
+        return history_vectors(owners, items, values, self.parts_[-1]["vectors"], people)
 
     def _moments(self, query: Query) -> Int64:
         return np.full(len(query), UNKNOWN_MOMENT) if query.as_of is None else moment_codes(query.as_of)
@@ -347,7 +379,11 @@ class FactorizationMachine(Recommender):
         return self._score(query, items)
 
     def _explain(self, query: Query, items: Int32, scores: Float32) -> list[Explanation]:
-        features = self._features(0, int(query.users[0]))
+        if self._known_people(query)[0]:
+            features = self._features(0, int(query.users[0]))
+        else:
+            folded = self._folded_in(query)
+            features = _Features([""], folded.vectors.astype(np.float64), folded.first.astype(np.float64))
         if len(self.parts_) == 3:
             when = int(self._moments(query)[0])
             features = features.joined(self._features(1, when, _AVERAGE_MOMENT if when == UNKNOWN_MOMENT else ""))

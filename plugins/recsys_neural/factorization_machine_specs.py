@@ -161,7 +161,7 @@ class DeepFmParams(FactorizationMachineParams):
 
 
 _CAPABILITIES = Capabilities(
-    serves=Serves.KNOWN_USERS,
+    serves=Serves.FOLD_IN,
     predicts_ratings=True,
     uses_ratings=True,
     uses_text=True,

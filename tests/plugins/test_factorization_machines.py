@@ -272,6 +272,33 @@ def test_attributes_of_people_are_learnt_from() -> None:
     assert predicted[own & unrated].mean() > predicted[~own & unrated].mean() + 2
 
 
+@pytest.mark.parametrize("params", [{}, {"mode": "ranking"}, {"mode": "click"}])
+def test_newcomers_get_what_people_with_their_history_get(params: dict[str, Any]) -> None:
+    parts = made_data.communities()
+    model = fitted(**params)
+    query = Query.of_users(parts.train, np.arange(60)).as_strangers()
+    scores = model.score(query)
+    own = np.arange(42) % 2 == np.arange(60)[:, None] % 2
+    assert np.mean([row[mask].mean() > row[~mask].mean() for row, mask in zip(scores, own, strict=True)]) > 0.9
+    nobody = model.score(Query.of_history([], ratings=[]))
+    assert np.isnan(nobody).all()
+    explanation = model.explain(query.take([0]), [6])[0]
+    assert abs(explanation.residual) < 1e-3
+    assert {"how often it is chosen", "how this item is rated"} & {part.label for part in explanation.contributions}
+
+
+def test_a_newcomer_who_says_the_opposite_gets_the_opposite() -> None:
+    model = fitted()
+    items = list(range(10))
+    loves_even, loves_odd = (
+        model.predict(Query.of_history(items, [5.0 if item % 2 == parity else 1.0 for item in items]))[0]
+        for parity in (0, 1)
+    )
+    even = np.arange(42) % 2 == 0
+    assert (loves_even - loves_odd)[even].mean() > 0.3
+    assert (loves_odd - loves_even)[~even].mean() > 0.3
+
+
 @pytest.mark.parametrize("deep", [False, True])
 def test_explanations_name_the_features_that_matter(deep: bool) -> None:
     data = made_data.communities().train
