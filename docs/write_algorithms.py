@@ -43,7 +43,6 @@ _ABILITIES = {
     "uses_text": "reads texts",
     "uses_features": "reads features",
     "uses_timestamps": "reads timestamps",
-    "is_sequential": "goes by the order of histories",
     "trains_in_epochs": "trains in epochs",
     "scores_new_items": "scores new items by their features",
     "explains": "explains itself",
