@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from recsys_desktop.api import AlgorithmSpec, Dataset, Query, Recommender, RunContext, Validation
+from recsys_desktop.api import AlgorithmSpec, Dataset, Feedback, Query, Recommender, RunContext, Validation
 from recsys_desktop.evaluation import RANKING_METRICS, rank_test_users, rmse
 
 
@@ -26,7 +26,8 @@ def installed_algorithms() -> dict[str, AlgorithmSpec]:
 
 
 class HeadlessRun(RunContext):
-    """Validates on `held_out` by NDCG@10 (RMSE for a model that only predicts ratings); prints what is logged.
+    """Validates on `held_out` by RMSE for a model that predicts ratings, where there are any, else by NDCG@10, as the
+    engine does; prints what is logged.
 
     held_out: the validation part, or None for no validation. history: what its users have seen.
     """
@@ -61,15 +62,17 @@ class HeadlessRun(RunContext):
         history = self.history if history is None else history
         if held_out is None or history is None or not len(held_out):
             return None
-        if model.spec.capabilities.ranks:
-            ranked, _ = rank_test_users(model.score, history, held_out, 10)
-            return Validation("ndcg@10", float(np.nanmean(RANKING_METRICS["ndcg"].compute(ranked))))
-        predictions = model.predict_pairs(
-            Query.of_users(history, np.arange(history.n_users)), held_out.users, held_out.items
-        )
-        answered = ~np.isnan(predictions)
-        assert held_out.ratings is not None
-        return Validation("rmse", rmse(predictions[answered], held_out.ratings[answered]), larger_is_better=False)
+        if model.spec.capabilities.predicts_ratings and history.feedback is Feedback.EXPLICIT:
+            predictions = model.predict_pairs(
+                Query.of_users(history, np.arange(history.n_users)), held_out.users, held_out.items
+            )
+            answered = ~np.isnan(predictions)
+            if answered.any() or not model.spec.capabilities.ranks:
+                assert held_out.ratings is not None
+                figure = rmse(predictions[answered], held_out.ratings[answered])
+                return Validation("rmse", figure, larger_is_better=False)
+        ranked, _ = rank_test_users(model.score, history, held_out, 10)
+        return Validation("ndcg@10", float(np.nanmean(RANKING_METRICS["ndcg"].compute(ranked))))
 
     def fit(self, algorithm: str, params: Mapping[str, Any], train: Dataset) -> Recommender:
         spec = installed_algorithms()[algorithm]
@@ -87,13 +90,13 @@ def fit(
 ) -> Recommender:
     """Fit one algorithm on all of `train`.
 
-    One that trains in epochs is first fitted without a tenth of each user's interactions, which tell the best number of
-    epochs, and then on all of `train` for that many.
+    One that trains in epochs is first fitted without a tenth of each user's interactions (the latest, where it goes by
+    their order), which tell the best number of epochs, and then on all of `train` for that many.
     """
     model = spec.load()(spec.params.parse(params))
     epochs = None
     if spec.capabilities.trains_in_epochs:
-        kept, held_out = train.hold_out(0.1, np.random.default_rng(seed))
+        kept, held_out = train.hold_out(0.1, np.random.default_rng(seed), latest=spec.capabilities.is_sequential)
         model.fit(kept, HeadlessRun(seed, history=kept, held_out=held_out, threads=threads, verbose=verbose))
         epochs = model.best_epoch_
     return model.fit(train, HeadlessRun(seed, epochs=epochs, threads=threads, verbose=verbose))
