@@ -179,7 +179,7 @@ class FactorizationMachine(Recommender):
         network = FactorizationNetwork(
             sides, params.factors, self._layers(), params.dropout, self._layer_dropout(), seeded(run, "weights")
         )
-        self._set_first_weights(network, train_data, run)
+        self._set_first_weights(network, examples, train_data, run)
         device = choose_device(run.device)
         network.to(device)
         batch_size = fitting_batch_size(params.batch_size // examples.pairs_each, len(examples))
@@ -279,22 +279,27 @@ class FactorizationMachine(Recommender):
         )
         return examples, losses
 
-    def _set_first_weights(self, network: FactorizationNetwork, train_data: Dataset, run: RunContext) -> None:
-        """Begin where a model without vectors ends: at the biases of ratings, or at popularity."""
+    def _set_first_weights(
+        self, network: FactorizationNetwork, examples: Examples, train_data: Dataset, run: RunContext
+    ) -> None:
+        """Begin where a model without vectors ends: at biases of ratings, at popularity, or at the share of likes."""
         of_users, of_items = network.tables[0], network.tables[-1]
         with torch.no_grad():
             if self.mode_ == "rating":
                 biases = fit_biases(train_data, None, None, run)
                 of_users[: train_data.n_users, 0] = torch.from_numpy(biases.users / self.spread_)
                 of_items[: train_data.n_items, 0] = torch.from_numpy(biases.items / self.spread_)
-                return
-            # Of an item that nobody chose, as if it were by half a choice: it has no weight of its own.
-            rarest = 0.5
-            popularity = np.log(np.maximum(train_data.item_counts, rarest) / rarest)
-            of_items[: train_data.n_items, 0] = torch.from_numpy(popularity.astype(np.float32))
-            if self.mode_ == "click":
-                even = len(train_data) * self.params.negatives / max(int(self.known_items_.sum()), 1)
-                network.constant.fill_(float(np.log(rarest / even)))
+            elif examples.targets is not None:
+                likes = float(examples.targets.sum())
+                network.constant.fill_(float(np.log((likes + 1) / (len(examples) - likes + 1))))
+            else:
+                # An item that nobody chose has no weight of its own, so it begins as if half a person had.
+                rarest = 0.5
+                popularity = np.log(np.maximum(examples.chosen.item_counts, rarest) / rarest)
+                of_items[: train_data.n_items, 0] = torch.from_numpy(popularity.astype(np.float32))
+                if self.mode_ == "click":
+                    even = len(examples) * self.params.negatives / int(self.known_items_.sum())
+                    network.constant.fill_(float(np.log(rarest / even)))
 
     def _take_from(self, network: FactorizationNetwork, sides: list[Side], device: torch.device) -> None:
         """Take the network's present weights and what all entities come to by them."""

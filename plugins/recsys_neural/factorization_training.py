@@ -61,7 +61,8 @@ class Examples:
             raise CannotFit("there is nothing to learn from: no rating reaches min_rating")
         self._users: Int64 = chosen.users.astype(np.int64)
         self._items: Int64 = chosen.items.astype(np.int64)
-        self._targets = targets
+        self.chosen = chosen
+        self.targets = targets
         self._negatives = negatives
         self._sampler = None
         if targets is None:
@@ -104,7 +105,7 @@ class Examples:
             torch.from_numpy(users),
             None if moments is None else torch.from_numpy(moments),
             torch.from_numpy(items),
-            moved(None if self._targets is None else self._targets[rows]),
+            moved(None if self.targets is None else self.targets[rows]),
             moved(corrections),
         )
 

@@ -14,8 +14,9 @@ import torch
 from benchmarks.frozen_splits import final_split
 from recsys_desktop.api import CannotFit, Dataset, DataShape, Query, RunContext, Source
 from recsys_desktop.api.dataset import Float32
-from recsys_desktop.api.testing import AlgorithmConformance, made_data, naive
+from recsys_desktop.api.testing import AlgorithmConformance, KitRun, made_data, naive
 from recsys_desktop.toolkit import checkpoints
+from recsys_desktop.toolkit.bias import fit_biases
 from recsys_desktop.toolkit.features import FieldEncoder
 from recsys_desktop.toolkit.torch_training import seeded
 from recsys_neural.factorization_machine import DeepFm, FactorizationMachine
@@ -211,6 +212,29 @@ def test_auto_predicts_ratings_where_there_are_any_and_ranks_otherwise() -> None
         fitted(made_data.without(train, "ratings"), mode="rating")
     with pytest.raises(CannotFit, match="min_rating"):
         fitted(mode="ranking", min_rating=9.0)
+
+
+def test_training_begins_where_models_without_vectors_end() -> None:
+    train = made_data.communities().train
+    assert train.ratings is not None
+    query = Query.of_users(train, np.arange(60))
+
+    def first_scores(**params: Any) -> Float32:
+        spec = FACTORIZATION_MACHINE
+        model = FactorizationMachine(spec.params.parse({"moments": False, **params})).fit(
+            train, KitRun(stop_after_checks=0)
+        )
+        scores: Float32 = model.score(query)[:, train.item_counts > 0]
+        return scores
+
+    chances = 1 / (1 + np.exp(-first_scores(mode="click", min_rating=4.0)))
+    assert chances.mean() == pytest.approx(float(np.mean(train.ratings >= 4)), abs=0.02)
+    liked = train.subset(train.ratings >= 4).item_counts[train.item_counts > 0]
+    in_order = first_scores(mode="ranking", min_rating=4.0).mean(axis=0)
+    assert np.corrcoef(in_order, np.log(np.maximum(liked, 0.5)))[0, 1] > 0.99
+    biases = fit_biases(train, None, None, KitRun(stop_after_checks=0))
+    expected = biases.mean + biases.users[:60, None] + biases.items[train.item_counts > 0]
+    assert np.abs(first_scores(side_features=False) - expected).max() < 0.1
 
 
 def test_drawn_items_are_never_ones_that_were_met() -> None:
