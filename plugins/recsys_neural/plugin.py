@@ -277,6 +277,34 @@ class DenoisingAutoencoderParams(AutoencoderParams):
 class MultVaeParams(DenoisingAutoencoderParams):
     """Parameters of Mult-VAE."""
 
+    hidden: int = param(
+        400,
+        help="Width of the hidden layer; a wider one remembers finer tastes and trains slower.",
+        ge=1,
+        le=8192,
+        tune=TuningRange(50, 600, log=True),
+    )
+    noise: float = param(
+        0.0,
+        help="Share of each history that is left out at random in training; drawing codes does as much at 0.",
+        ge=0,
+        lt=1,
+        tune=TuningRange(0.0, 0.6),
+    )
+    learning_rate: float = param(
+        0.002,
+        help="First step size of Adam, which falls to a fiftieth by the last epoch; lower it where the loss jumps.",
+        gt=0,
+        le=1,
+        tune=TuningRange(0.0003, 0.01, log=True),
+    )
+    epochs: int = param(
+        40,
+        help="The most passes over the data; early stopping ends training before, where there is validation data.",
+        ge=1,
+        le=10_000,
+        unit="epochs",
+    )
     factors: int = param(
         200,
         help="Length of the code between encoder and decoder; a longer one tells finer tastes apart.",
@@ -285,11 +313,11 @@ class MultVaeParams(DenoisingAutoencoderParams):
         tune=TuningRange(32, 400, log=True),
     )
     divergence: float = param(
-        1.0,
+        2.0,
         help="How strongly codes are held near a standard normal distribution; raise it against overfitting.",
         ge=0,
         le=10,
-        tune=TuningRange(0.2, 2.0),
+        tune=TuningRange(0.5, 4.0),
     )
     annealing: float = param(
         1.0,
@@ -379,7 +407,7 @@ class LightGcnParams(Params):
         tune=TuningRange(0.001, 0.03, log=True),
     )
     weight_decay: float = param(
-        0.0,
+        1e-4,
         help="Pull of every weight towards 0 in each step; raise it in small steps (1e-5) against overfitting.",
         ge=0,
         le=1,
@@ -394,7 +422,7 @@ class LightGcnParams(Params):
         advanced=True,
     )
     epochs: int = param(
-        40,
+        30,
         help="The most passes over the data; early stopping ends training before, where there is validation data.",
         ge=1,
         le=10_000,
