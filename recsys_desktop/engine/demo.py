@@ -26,6 +26,8 @@ from recsys_desktop.engine.training import train
 SAMPLE = "movielens-small"
 LENGTH = 10
 MOST_EPOCHS = 8
+LONGEST_SECONDS = 20.0
+"""What takes longer than this to fit to the sample, by its own forecast, is no part of a demonstration."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,11 @@ class DemoResult(PlainData):
 
 
 def demo_algorithms(registry: Registry, dataset: Dataset) -> list[str]:
-    """One algorithm of every family that ranks and can be fitted to the data."""
+    """One algorithm of every family that ranks, can be fitted to the data, and is soon done with it."""
     return one_of_each_family(
-        spec for spec in registry.algorithms.values() if spec.capabilities.ranks and _suits(spec, dataset)
+        spec
+        for spec in registry.algorithms.values()
+        if spec.capabilities.ranks and _suits(spec, dataset) and _soon_done(registry, spec, dataset)
     )
 
 
@@ -89,6 +93,11 @@ def _suits(spec: AlgorithmSpec, dataset: Dataset) -> bool:
         and (not needs.timestamps or dataset.timestamps is not None)
         and (not needs.item_content or bool(dataset.item_features.columns))
     )
+
+
+def _soon_done(registry: Registry, spec: AlgorithmSpec, dataset: Dataset) -> bool:
+    params = spec.params(**brief_params(registry, [spec.id]).get(spec.id, {}))
+    return spec.load()(params).estimate(dataset.shape).seconds <= LONGEST_SECONDS
 
 
 def run_demo(
