@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from recsys_desktop.api import AlgorithmSpec, Capabilities, Family, Needs, Params, Serves, TuningRange, hookimpl, param
+from recsys_desktop.api import (
+    AlgorithmSpec,
+    Capabilities,
+    Family,
+    InteractionParams,
+    Needs,
+    Params,
+    Serves,
+    TuningRange,
+    hookimpl,
+    param,
+)
 
 
-class ImplicitALSParams(Params):
+class ImplicitALSParams(InteractionParams):
     """Parameters of implicit alternating least squares."""
 
     factors: int = param(
@@ -49,12 +60,6 @@ class ImplicitALSParams(Params):
         ge=1,
         le=500,
     )
-    min_rating: float | None = param(
-        None,
-        help="Take only interactions rated at least this; empty takes all of them.",
-        label="Lowest rating that counts",
-        unit="rating",
-    )
 
 
 IMPLICIT_ALS = AlgorithmSpec(
@@ -82,7 +87,7 @@ class SingularVectorParams(Params):
     """Parameters that models of leading singular vectors share."""
 
     rank: int = param(
-        24,
+        48,
         help="How many singular vectors are kept at most; training tells what share of the data each further one "
         "explains.",
         ge=1,
@@ -90,11 +95,12 @@ class SingularVectorParams(Params):
         tune=TuningRange(8, 128, log=True),
     )
     noise_floor: float = param(
-        1.0,
-        help="Leaves out singular vectors weaker than this many times the strongest that mere chance would show in "
-        "this data; 0 keeps as many as asked for.",
+        1.3,
+        help="Leaves out singular vectors weaker than this many times the strongest that chance alone would show if "
+        "all people and all items had as many interactions as one another; 0 keeps as many as asked for.",
         ge=0,
         le=10,
+        tune=TuningRange(1.0, 1.6),
         advanced=True,
     )
     history_exponent: float = param(
@@ -108,15 +114,8 @@ class SingularVectorParams(Params):
     )
 
 
-class PureSVDParams(SingularVectorParams):
+class PureSVDParams(SingularVectorParams, InteractionParams):
     """Parameters of PureSVD."""
-
-    min_rating: float | None = param(
-        None,
-        help="Take only interactions rated at least this; empty takes all of them.",
-        label="Lowest rating that counts",
-        unit="rating",
-    )
 
 
 PURE_SVD = AlgorithmSpec(
@@ -378,7 +377,7 @@ TRUNCATED_SVD = AlgorithmSpec(
 )
 
 
-class BPRParams(Params):
+class BPRParams(InteractionParams):
     """Parameters of Bayesian personalised ranking."""
 
     factors: int = param(
@@ -410,12 +409,6 @@ class BPRParams(Params):
         ge=1,
         le=100,
         tune=TuningRange(1, 16, log=True),
-    )
-    min_rating: float | None = param(
-        None,
-        help="Take only interactions rated at least this; empty takes all of them.",
-        label="Lowest rating that counts",
-        unit="rating",
     )
 
 

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from recsys_desktop.api import AlgorithmSpec, Capabilities, Family, Params, Serves, TuningRange, hookimpl, param
+from recsys_desktop.api import (
+    AlgorithmSpec,
+    Capabilities,
+    Family,
+    InteractionParams,
+    Serves,
+    TuningRange,
+    hookimpl,
+    param,
+)
 
 
-class EaseParams(Params):
+class EaseParams(InteractionParams):
     """Parameters of EASE."""
 
     regularisation: float = param(
@@ -21,16 +30,9 @@ class EaseParams(Params):
         True,
         help="Give every item a part of its score that rests on popularity; helps where histories are short.",
     )
-    min_rating: float | None = param(
-        None,
-        help="Leave out interactions rated lower than this; empty counts every interaction alike.",
-        ge=-1e6,
-        le=1e6,
-        advanced=True,
-    )
 
 
-class SlimParams(Params):
+class SlimParams(InteractionParams):
     """Parameters of SLIM."""
 
     absolute_penalty: float = param(
@@ -55,16 +57,9 @@ class SlimParams(Params):
         True,
         help="Give every item a part of its score that rests on popularity; helps where histories are short.",
     )
-    min_rating: float | None = param(
-        None,
-        help="Leave out interactions rated lower than this; empty counts every interaction alike.",
-        ge=-1e6,
-        le=1e6,
-        advanced=True,
-    )
 
 
-class Rp3BetaParams(Params):
+class Rp3BetaParams(InteractionParams):
     """Parameters of RP3β."""
 
     neighbours: int = param(
@@ -95,13 +90,6 @@ class Rp3BetaParams(Params):
         ge=0,
         le=100,
         tune=TuningRange(0, 3),
-    )
-    min_rating: float | None = param(
-        None,
-        help="Leave out interactions rated lower than this; empty counts every interaction alike.",
-        ge=-1e6,
-        le=1e6,
-        advanced=True,
     )
 
 

@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from recsys_desktop.api import AlgorithmSpec, Capabilities, Family, Needs, Params, Serves, TuningRange, hookimpl, param
+from recsys_desktop.api import (
+    AlgorithmSpec,
+    Capabilities,
+    Family,
+    InteractionParams,
+    Needs,
+    Params,
+    Serves,
+    TuningRange,
+    hookimpl,
+    param,
+)
 
 Similarity = Literal["pearson-baseline", "pearson", "adjusted-cosine", "cosine"]
 
 
-class ItemKnnParams(Params):
+class ItemKnnParams(InteractionParams):
     """Parameters of item-based collaborative filtering for ranking."""
 
     neighbours: int = param(
@@ -54,16 +65,9 @@ class ItemKnnParams(Params):
         le=100,
         tune=TuningRange(0, 3),
     )
-    min_rating: float | None = param(
-        None,
-        help="Leave out interactions rated lower than this; empty counts every interaction alike.",
-        ge=-1e6,
-        le=1e6,
-        advanced=True,
-    )
 
 
-class UserKnnParams(Params):
+class UserKnnParams(InteractionParams):
     """Parameters of user-based collaborative filtering for ranking."""
 
     neighbours: int = param(
@@ -92,13 +96,6 @@ class UserKnnParams(Params):
         ge=0,
         le=1e6,
         tune=TuningRange(0, 100),
-    )
-    min_rating: float | None = param(
-        None,
-        help="Leave out interactions rated lower than this; empty counts every interaction alike.",
-        ge=-1e6,
-        le=1e6,
-        advanced=True,
     )
 
 

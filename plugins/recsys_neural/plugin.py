@@ -7,7 +7,18 @@ from typing import Literal
 
 from pydantic import field_validator
 
-from recsys_desktop.api import AlgorithmSpec, Capabilities, Family, Needs, Params, Serves, TuningRange, hookimpl, param
+from recsys_desktop.api import (
+    AlgorithmSpec,
+    Capabilities,
+    Family,
+    InteractionParams,
+    Needs,
+    Params,
+    Serves,
+    TuningRange,
+    hookimpl,
+    param,
+)
 from recsys_neural.factorization_machine_specs import DEEP_FM, FACTORIZATION_MACHINE
 
 
@@ -104,7 +115,7 @@ class NeuralCfBaseParams(Params):
         return widths
 
 
-class NeuralCfParams(NeuralCfBaseParams):
+class NeuralCfParams(NeuralCfBaseParams, InteractionParams):
     """Parameters of NeuralCF."""
 
     negatives: int = param(
@@ -129,9 +140,6 @@ class NeuralCfParams(NeuralCfBaseParams):
         le=10_000,
         unit="epochs",
         advanced=True,
-    )
-    min_rating: float | None = param(
-        None, help="Leave out interactions rated lower than this; empty counts every interaction alike.", advanced=True
     )
 
 
@@ -211,7 +219,7 @@ NEURAL_CF_RATING = AlgorithmSpec(
 )
 
 
-class AutoencoderParams(Params):
+class AutoencoderParams(InteractionParams):
     """Parameters of the autoencoder, and what the three autoencoders share."""
 
     hidden: int = param(
@@ -256,9 +264,6 @@ class AutoencoderParams(Params):
         ge=1,
         le=1000,
         advanced=True,
-    )
-    min_rating: float | None = param(
-        None, help="Leave out interactions rated lower than this; empty counts every interaction alike.", advanced=True
     )
 
 
@@ -368,7 +373,7 @@ AUTOENCODER = AlgorithmSpec(
 )
 
 
-class LightGcnParams(Params):
+class LightGcnParams(InteractionParams):
     """Parameters of LightGCN."""
 
     factors: int = param(
@@ -434,9 +439,6 @@ class LightGcnParams(Params):
         ge=1,
         le=1000,
         advanced=True,
-    )
-    min_rating: float | None = param(
-        None, help="Leave out interactions rated lower than this; empty counts every interaction alike.", advanced=True
     )
 
 

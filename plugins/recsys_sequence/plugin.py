@@ -7,10 +7,19 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from recsys_desktop.api import AlgorithmSpec, Capabilities, Family, Params, Serves, TuningRange, hookimpl, param
+from recsys_desktop.api import (
+    AlgorithmSpec,
+    Capabilities,
+    Family,
+    InteractionParams,
+    Serves,
+    TuningRange,
+    hookimpl,
+    param,
+)
 
 
-class SequenceParams(Params):
+class SequenceParams(InteractionParams):
     """What the sequence recommenders share."""
 
     factors: int = param(
@@ -112,9 +121,6 @@ class SequenceParams(Params):
         help="Gradients longer than this are scaled down to it; lower it where the loss jumps, empty leaves them.",
         gt=0,
         advanced=True,
-    )
-    min_rating: float | None = param(
-        None, help="Leave out interactions rated lower than this; empty counts every interaction alike.", advanced=True
     )
 
 
