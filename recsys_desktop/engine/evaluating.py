@@ -72,8 +72,9 @@ class Judged:
 class Bench:
     """What every algorithm is judged on.
 
-    train, validation, test: the parts. known: train and validation together, which is what a model may know at the end
-    and what is not listed again. findable: `test` without the pairs in `known`, which no list can hold. users: int32
+    train, validation, test: the parts. known: train and validation together, which is what a model may know at the end.
+    histories: `known` and what else the split tells of test users when a model is asked, though not when it is fitted;
+    it is not listed again. findable: `test` without the pairs in `histories`, which no list can hold. users: int32
     (n,), the test users. columns: ranking metrics by id.
     """
 
@@ -81,6 +82,7 @@ class Bench:
     validation: Dataset | None
     test: Dataset
     known: Dataset
+    histories: Dataset
     findable: Dataset
     users: npt.NDArray[np.int32]
     metrics: Mapping[str, MetricSpec]
@@ -182,10 +184,11 @@ def _bench(split: Split, metrics: Mapping[str, MetricSpec], request: EvaluateReq
     if len(split.test) == 0:
         raise EngineError("the test part is empty: nothing can be judged; choose another split or another test file")
     known = combined(split.train, split.validation)
-    findable = _findable(known, split.test)
+    histories = combined(known, split.history)
+    findable = _findable(histories, split.test)
     if len(findable) == 0:
         raise EngineError(
-            "every interaction of the test part is in training or validation too: nothing is left to be found; "
+            "every interaction of the test part is in training, validation or the histories too: nothing is left to be found; "
             "choose another test part"
         )
     columns = tuple(
@@ -201,6 +204,7 @@ def _bench(split: Split, metrics: Mapping[str, MetricSpec], request: EvaluateReq
         split.validation,
         split.test,
         known,
+        histories,
         findable,
         test_users(split.test),
         metrics,
@@ -213,7 +217,7 @@ def _bench(split: Split, metrics: Mapping[str, MetricSpec], request: EvaluateReq
 
 
 def _findable(known: Dataset, test: Dataset) -> Dataset:
-    """`test` without the user-item pairs that are in `known`; itself where there are none."""
+    """`test` without the user-item pairs that are known; itself where there are none."""
     pairs, known_pairs = (
         part.users.astype(np.int64) * known.n_items + part.items.astype(np.int64) for part in (test, known)
     )
@@ -337,6 +341,7 @@ def _ranked(model: Recommender, bench: Bench, check: Callable[[], None]) -> tupl
         bench.test,
         bench.k,
         bench.fallback.popularity,
+        history=bench.histories,
         progress=lambda _: check(),
     )
     if bench.findable is not bench.test:
@@ -374,7 +379,7 @@ def _median_seconds(model: Recommender, bench: Bench) -> float:
     seconds = []
     for user in bench.users[:TIMED_USERS].tolist():
         start = time.perf_counter()
-        query = Query.of_users(bench.known, [user])
+        query = Query.of_users(bench.histories, [user])
         scores = model.score(query)
         scores[0, query.items] = np.nan
         top_k(scores, bench.k)
@@ -385,7 +390,7 @@ def _median_seconds(model: Recommender, bench: Bench) -> float:
 def _predictions(model: Recommender, bench: Bench) -> tuple[Float32, int]:
     """A prediction for every test interaction; what the model cannot, the means answer. Also how many those were."""
     users, people = np.unique(bench.test.users, return_inverse=True)
-    query = Query.of_users(bench.known, users)
+    query = Query.of_users(bench.histories, users)
     predictions = model.predict_pairs(query, people, bench.test.items)
     filled, sources = bench.fallback.fill(predictions, query, people, bench.test.items)
     return filled, int((sources != RatingSource.MODEL).sum())

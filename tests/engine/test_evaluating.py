@@ -425,3 +425,29 @@ def test_too_small_a_training_part_is_counted_as_such(engine: Engine, tmp_path: 
     test.write_text("user,item,rating\nu,b,4\n")
     row = engine.evaluate(EvaluateRequest(["toy-epochs"], train=train, test=test)).rows[0]
     assert row.state == "failed" and "what it is to be trained on has those of 1 user with 1 item" in row.reason
+
+
+def test_people_a_model_has_never_seen_are_asked_for_with_their_history(engine: Engine, tmp_path: Path) -> None:
+    comparison = engine.evaluate(
+        EvaluateRequest(
+            ["toy-popular", "toy-together"],
+            data="toy",
+            split="strong-generalisation",
+            split_params={"test_share": 0.3},
+            seed=3,
+            k=4,
+            out=tmp_path / "out",
+        )
+    )
+    popular, together = comparison.rows
+    assert popular.fallback_users == together.fallback_users == 0
+    assert together.figures["ndcg"].value > popular.figures["ndcg"].value + 0.1
+    split = engine.split("toy", "strong-generalisation", {"test_share": 0.3}, 3)
+    assert split.history is not None
+    users, items = split.history.user_vocabulary, split.history.item_vocabulary
+    seen = {(users[user], items[item]) for user, item in zip(split.history.users, split.history.items, strict=True)}
+    asked = {users[user] for user in np.unique(split.test.users)}
+    listed = [(row["user"], row["item"]) for row in read(tmp_path / "out" / "recommendations" / "toy-together.csv")]
+    assert {user for user, _ in listed} == asked
+    assert not seen & set(listed)
+    assert not asked & {users[user] for user in np.unique(split.train.users)}
