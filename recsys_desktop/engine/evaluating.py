@@ -188,8 +188,8 @@ def _bench(split: Split, metrics: Mapping[str, MetricSpec], request: EvaluateReq
     findable = _findable(histories, split.test)
     if len(findable) == 0:
         raise EngineError(
-            "every interaction of the test part is in training, validation or the histories too: nothing is left to be found; "
-            "choose another test part"
+            "every interaction of the test part is in training, validation or the histories too: nothing is left to be "
+            "found; choose another test part"
         )
     columns = tuple(
         MetricColumn(name, f"{metric.name}@{request.k}", metric.formula, metric.larger_is_better)

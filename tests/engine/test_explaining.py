@@ -198,7 +198,10 @@ def test_where_only_the_start_of_a_score_is_left_no_choice_is_named() -> None:
     ("shared", "expected"),
     [
         (("Sci-Fi, Action", "Drama, Sci-Fi"), "It has Sci-Fi in common with Alien and Heat (60% of its score)."),
-        (("Sci-Fi, Action", "Crime, Drama"), "It has Sci-Fi and Crime in common with Alien and Heat (60% of its score)."),
+        (
+            ("Sci-Fi, Action", "Crime, Drama"),
+            "It has Sci-Fi and Crime in common with Alien and Heat (60% of its score).",
+        ),
         (("Sci-Fi", ""), "Because you chose Alien and Heat (60% of its score)."),
     ],
 )
