@@ -11,6 +11,7 @@ import pytest
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent, QGuiApplication
 
+from recsys_desktop.engine import ImportRequest
 from recsys_desktop.gui.jobs import JobState
 from recsys_desktop.gui.widgets.labels import ElidedLabel
 from recsys_desktop.gui.widgets.messages import InlineMessage
@@ -225,6 +226,28 @@ def test_files_can_be_dropped_on_the_start_page(window: MainWindow, ratings_file
     _settle(qtbot, window)
 
 
+def test_a_catalogue_alone_has_its_count_its_years_and_no_empty_figures(
+    window: MainWindow, small: MainWindow, tmp_path: Path, qtbot
+) -> None:
+    assert small.page("data").dataset_view.statistics.isVisibleTo(small.page("data").dataset_view)
+    path = tmp_path / "books.csv"
+    rows = [f"{item},The book number {item},{1990 + item}.0,{item / 4}" for item in range(30)]
+    path.write_text("\n".join(["item_id,title,year,price", *rows]) + "\n")
+    engine = window.session.engine
+    window.session.open_data(engine.import_data(ImportRequest([], "books", [path])))
+    window.show_page("data")
+    _settle(qtbot, window)
+    view = window.page("data").dataset_view
+    assert not view.statistics.isVisibleTo(view)
+    assert view.items_card.accessibleName() == "30 items"
+    shown = view.items.copied_text("TSV").splitlines()
+    assert any("The book number 9" in line and "1999" in line and "2.25" in line for line in shown)
+    window.show_page("items")
+    _settle(qtbot, window)
+    explorer = window.page("items").workbench
+    assert ("year", str(1990 + int(explorer.chosen.item))) in explorer.attributes.facts
+
+
 def test_every_algorithm_of_the_registry_is_listed_with_a_form_of_its_parameters(small: MainWindow, qtbot) -> None:
     small.show_page("train")
     workbench = small.page("train").workbench
@@ -307,6 +330,28 @@ def test_a_person_built_on_screen_gets_a_list_that_follows_each_change(small: Ma
     workbench.first_list.cards[0].dismissed.emit()
     _settle(qtbot, small)
     assert gone.item not in {entry.item for entry in workbench.first_list.items}
+
+
+def test_the_person_of_other_data_is_forgotten(small: MainWindow, tmp_path: Path, qtbot) -> None:
+    from recsys_desktop.engine import ImportRequest
+
+    _train(qtbot, small, "popularity")
+    small.show_page("recommend")
+    workbench = small.page("recommend").workbench
+    _settle(qtbot, small)
+    assert workbench.person.history
+    catalogue = tmp_path / "catalogue.csv"
+    catalogue.write_text("item,title,genre\n1,One,Drama\n2,Two,Comedy\n3,Three,Drama\n", encoding="utf-8")
+    small.session.work(
+        "Importing",
+        lambda engine, run: engine.import_data(ImportRequest([], "catalogue", [catalogue]), run),
+        small.session.open_data,
+    )
+    _settle(qtbot, small)
+    assert small.session.data.name == "catalogue"
+    assert workbench.person.is_new
+    assert workbench.person.history == ()
+    assert workbench.person_chip.value == "new"
 
 
 def test_two_models_are_shown_side_by_side(small: MainWindow, qtbot) -> None:

@@ -319,7 +319,7 @@ class RecommendationWorkbench(PageFrame):
         data = self.session.data
         self.second = None
         self._dismissed = set()
-        self.person = PersonOnScreen(None)
+        self._show_person(PersonOnScreen(None))
         self._person_chosen = False
         self.first_list.clear()
         self.second_list.clear()
@@ -344,8 +344,12 @@ class RecommendationWorkbench(PageFrame):
         columns, users, self._scale = answer
         self._popup("filters").set_columns(columns)
         self._show_filters()
-        if users and not self._person_chosen:
+        if self._person_chosen:
+            return
+        if users:
             self.choose_user(users[0].user)
+        else:
+            self._change(PersonOnScreen(None))
 
     def _model_changed(self) -> None:
         model = self.session.model
@@ -427,13 +431,16 @@ class RecommendationWorkbench(PageFrame):
             self.choose_user(self.person.user)
 
     def _change(self, person: PersonOnScreen) -> None:
+        self._show_person(person)
+        self.refresh()
+
+    def _show_person(self, person: PersonOnScreen) -> None:
         self.person = person
         rated = any(entry.rating is not None for entry in person.history)
         count = formats.plural(len(person.history), "rating" if rated else "interaction")
         changed = " \u00b7 changed" if person.changed and not person.is_new else ""
         self.person_chip.set_fact(person.name, f"\u00b7 {count}{changed}")
         self.history.show_person(person)
-        self.refresh()
 
     def _rated(self, entry: Recommendation, rating: float) -> None:
         before = self.person
