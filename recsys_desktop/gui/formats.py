@@ -77,6 +77,18 @@ def number(value: float) -> str:
     return locale().toString(float(value), "g", 6)
 
 
+def attribute(value: float) -> str:
+    """Write a number out of the person's own data: ``1995``, ``12,000``, ``7.25``.
+
+    Whole numbers below ten thousand have no separator, so that a year reads as one.
+    """
+    if not math.isfinite(value):
+        return DASH
+    if value != round(value):
+        return number(value)
+    return str(round(value)) if abs(value) < 10_000 else integer(value)
+
+
 def file_size(size: float) -> str:
     """Write a count of bytes: ``2.3 MB``; decimal units, as file managers do."""
     for limit, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):

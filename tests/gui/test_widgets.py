@@ -258,6 +258,14 @@ def test_numbers_are_written_for_people() -> None:
     assert formats.file_size(2_338_261) == "2.3 MB"
     assert formats.short(29_400) == "29.4k"
     assert formats.short(0.15) == ".15"
+    assert [formats.attribute(value) for value in (1995.0, -3.0, 12_000.0, 1_234_567.0, 7.25)] == [
+        "1995",
+        "-3",
+        "12,000",
+        "1,234,567",
+        "7.25",
+    ]
+    assert formats.attribute(float("nan")) == formats.DASH
     assert formats.plural(1, "person", "people") == "1 person"
     assert formats.confidence(0.013) == f"1.3{formats.THIN_SPACE}%"
     assert formats.confidence(0.0002) == f"<{formats.THIN_SPACE}0.1{formats.THIN_SPACE}%"

@@ -170,7 +170,8 @@ class DatasetView(PageFrame):
         columns += [(f"{name} (people)", role) for name, role in statistics.user_columns.items()]
         self.columns_card.setVisible(bool(columns))
         self.columns.set_facts(columns)
-        self.items_card.set_title("Most chosen items" if statistics.interactions else "Items")
+        catalogue = formats.plural(statistics.items_in_vocabulary, "item")
+        self.items_card.set_title("Most chosen items" if statistics.interactions else catalogue)
         self.items.set_columns(item_columns(items))
 
     def _show_notes(self, findings: Sequence[Finding]) -> None:
@@ -235,7 +236,7 @@ def attribute_text(attributes: object, limit: int = 4) -> str:
             if isinstance(value, list | tuple | set | frozenset):
                 parts += [str(entry) for entry in value]
             elif isinstance(value, float):
-                parts.append(formats.short(value))
+                parts.append(formats.attribute(value))
             elif value not in (None, ""):
                 parts.append(str(value))
     short = [part for part in parts if len(part) <= 40]

@@ -240,5 +240,5 @@ def _attribute(value: object) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {entry}" for name, entry in value.items())
     if isinstance(value, float):
-        return formats.short(value)
+        return formats.attribute(value)
     return "" if value is None else str(value)

@@ -48,7 +48,7 @@ class FactTable(QWidget):
 
 
 class StatisticsCards(QWidget):
-    """A row of four cards; empty frames of the same size until ``show_statistics``."""
+    """A row of four cards; empty frames of the same size until ``show_statistics``, hidden without interactions."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -82,6 +82,7 @@ class StatisticsCards(QWidget):
 
     def clear(self) -> None:
         """Show empty frames."""
+        self.show()
         self.facts.set_facts([])
         self.tail.set_lines([])
         self.ratings.set_bars([], [])
@@ -90,7 +91,10 @@ class StatisticsCards(QWidget):
             note.setText("")
 
     def show_statistics(self, statistics: DatasetStatistics) -> None:
-        """Show the figures of a data set."""
+        """Show the figures of a data set; of one without interactions there are none to show."""
+        self.setVisible(statistics.interactions > 0)
+        if not statistics.interactions:
+            return
         explicit = statistics.feedback == "explicit"
         noun = "ratings" if explicit else "interactions"
         facts = [
