@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys_desktop import __version__
+from recsys_desktop.api.algorithm import Serves
 from recsys_desktop.data.texts import counted
 from recsys_desktop.engine.errors import EngineError
 from recsys_desktop.engine.evaluating import Bench, Judged, conclusion
@@ -27,6 +28,9 @@ METRICS_FILE = "metrics.json"
 PER_USER_FILE = "per_user.csv"
 RECOMMENDATIONS_FOLDER = "recommendations"
 PREDICTIONS_FOLDER = "predictions"
+
+_NOTABLE_TIES = 0.05
+"""Share of a personal algorithm's lists from which ties are worth a word; lists that are the same for all have them."""
 
 
 class Report:
@@ -86,8 +90,17 @@ class Report:
             None,
             tuple(str(ids[user]) for user in bench.users.tolist()),
             conclusion=conclusion(rows, bench.columns),
-            notices=tuple(_notices(rows, bench)),
+            notices=(*_notices(rows, bench), *self._tie_notices(rows)),
         )
+
+    def _tie_notices(self, rows: Sequence[ComparisonRow]) -> list[str]:
+        specs = self._session.registry.algorithms
+        return [
+            f"{row.name}: ties in {counted(row.tied_lists, 'list')} were broken by item order"
+            for row in rows
+            if row.tied_lists > _NOTABLE_TIES * len(self._bench.users)
+            and specs[row.algorithm].capabilities.serves is not Serves.EVERYONE
+        ]
 
     def _write_folder(self, folder: Path, comparison: Comparison, judged: Sequence[Judged], lists: bool) -> None:
         text = json.dumps(metrics_document(comparison), indent=1, ensure_ascii=False, allow_nan=False)
@@ -157,8 +170,6 @@ def _notices(rows: Sequence[ComparisonRow], bench: Bench) -> list[str]:
             found.append(f"{row.name}: popularity answers for {row.fallback_users:,} of {people}")
         if row.fallback_predictions:
             found.append(f"{row.name}: means predict {row.fallback_predictions:,} of {ratings}")
-        if row.tied_lists:
-            found.append(f"{row.name}: ties in {counted(row.tied_lists, 'list')} were broken by item order")
     return found
 
 

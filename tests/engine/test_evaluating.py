@@ -162,6 +162,14 @@ def test_the_unknown_user_is_judged_by_the_fallback_and_it_is_said(comparison: C
     assert {entry["score"] for entry in rows if entry["user"] == "stranger"} == {""}
 
 
+def test_ties_are_worth_a_word_where_a_personal_model_has_many(comparison: Comparison) -> None:
+    said = {notice.split(":")[0] for notice in comparison.notices if "broken by item order" in notice}
+    ties = {row.name: row.tied_lists for row in comparison.rows}
+    assert ties["Toy popular"] > 0 and "Toy popular" not in said, "all lists of a model that serves everybody are alike"
+    assert ("Toy together" in said) == (ties["Toy together"] > 0.05 * len(comparison.users))
+    assert ties["Toy together"] > 0
+
+
 def test_the_files_of_a_report_are_complete_and_agree(comparison: Comparison) -> None:
     assert comparison.folder is not None
     document = json.loads((comparison.folder / "metrics.json").read_text())
