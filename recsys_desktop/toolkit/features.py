@@ -60,10 +60,11 @@ class FeatureGroup:
         return len(self.knots) if self.kind in ("number", "year") else len(self.terms)
 
     def name(self, feature: int) -> str:
-        """A feature's name for a person: the term, or the column and about which value."""
-        if self.kind in ("number", "year"):
-            label = "year" if self.kind == "year" else self.column
-            return f"{label} about {self.knots[feature]:g}"
+        """A feature's name for a person: the term, or the column and near which value."""
+        if self.kind == "year":
+            return f"years around {self.knots[feature]:.0f}"
+        if self.kind == "number":
+            return f"{self.column} near {_few_digits(float(self.knots[feature]))}"
         return self.terms[feature]
 
 
@@ -224,6 +225,11 @@ def _topics(rows: csr_matrix, count: int, generator: np.random.Generator) -> Flo
     _, _, turned = np.linalg.svd(sparse_times_dense(there, basis), full_matrices=False)
     directions: Float32 = np.ascontiguousarray((basis @ turned.T)[:, :count], dtype=np.float32)
     return directions
+
+
+def _few_digits(value: float) -> str:
+    """A number to three digits, or to units where it has more of them."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _groups_of(name: str, column: Column, weights: GroupWeights) -> list[FeatureGroup]:

@@ -7,7 +7,7 @@ import pytest
 
 from recsys_desktop.api import CategoryColumn, FeatureTable, NumericColumn, Role, TextColumn
 from recsys_desktop.api.testing.made_data import tags_column, text_column
-from recsys_desktop.toolkit.features import FieldEncoder, GroupWeights, ItemEncoder
+from recsys_desktop.toolkit.features import FeatureGroup, FieldEncoder, GroupWeights, ItemEncoder
 
 TITLES = [
     "Toy Story (1995)",
@@ -95,7 +95,7 @@ def test_new_rows_are_encoded_by_what_was_learnt() -> None:
     assert {"toy", "Comedy"} <= names
     assert "cosmonauts" not in names
     assert "Space" not in names
-    assert any(name.startswith("year about") for name in names)
+    assert any(name.startswith("years around 19") for name in names)
 
 
 def test_the_state_is_the_encoder() -> None:
@@ -133,9 +133,16 @@ def test_fields_are_rows_of_length_one() -> None:
     names = [[field.name(feature) for feature in range(field.width)] for field in encoder.fields]
     assert "genres: Comedy" in names[1]
     assert names[2] == ["level: easy", "level: hard"]
-    assert names[0][0].startswith("year about")
+    assert names[0][0] == "years around 1951"
     bag = {names[1][feature]: value for feature, value in zip(rows[1].indices, rows[1].data, strict=True)}
     assert set(bag) == {"genres: Comedy", "genres: Toys"}
+
+
+def test_numbers_are_named_in_few_digits() -> None:
+    knots = np.array([0.12345, 80.25, 79_999.6], dtype=np.float32)
+    group = FeatureGroup("length", "number", 1.0, [], np.empty(0, dtype=np.float32), knots)
+    names = [group.name(feature) for feature in range(group.width)]
+    assert names == ["length near 0.123", "length near 80.2", "length near 80,000"]
 
 
 def test_texts_are_places_along_topics() -> None:
