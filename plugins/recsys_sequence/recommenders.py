@@ -39,6 +39,9 @@ MOST_COMPARED = 20_000
 
 _SMALLEST_BATCH = 1024
 _LEAST_STEPS = 64
+_MOST_LOGITS = 40_000_000
+"""Logits of a step, so that it takes well under a second and a run can stop between steps."""
+
 _SAMPLING_EXPONENT = 0.75
 _SERVED_POSITIONS = 8192
 _WORK_FOR_THREADS = 2e8
@@ -115,7 +118,7 @@ class SequenceRecommender(Recommender):
         own, at_position = self._network_sizes()
         weights = shape.n_items * (params.factors + 1) + length * params.factors + own
         positions = min(shape.n_interactions, shape.n_users * length)
-        batch = self._batch_size(positions)
+        batch = self._batch_size(positions, shape.n_items)
         candidates = shape.n_items if self._loss(shape.n_items) == "cross-entropy" else params.negatives
         memory = 28 * weights + 60 * shape.n_interactions + 4 * batch * at_position
         work = 6 * positions * (own + candidates * params.factors + length * params.factors)
@@ -128,9 +131,11 @@ class SequenceRecommender(Recommender):
         longest: int = self.params.length
         return max(1, min(longest, longest_history - 1))
 
-    def _batch_size(self, positions: int) -> int:
-        """Interactions a step: fewer where an epoch would have too few steps, but enough for steps to be worth it."""
-        return int(min(self.params.batch_size, max(_SMALLEST_BATCH, positions // _LEAST_STEPS)))
+    def _batch_size(self, positions: int, n_items: int) -> int:
+        """Interactions a step: fewer where an epoch would have too few steps or a step would take too long."""
+        compared = n_items if self._loss(n_items) == "cross-entropy" else self.params.negatives
+        most = min(self.params.batch_size, max(_SMALLEST_BATCH, _MOST_LOGITS // max(compared, 1)))
+        return int(min(most, max(_SMALLEST_BATCH, positions // _LEAST_STEPS)))
 
     def _loss(self, n_items: int) -> str:
         chosen: str = self.params.loss
@@ -162,7 +167,7 @@ class SequenceRecommender(Recommender):
         with torch.no_grad():
             network.item_bias.copy_(torch.from_numpy(np.log(counts[self.items_] / counts.sum())))
         network.to(device)
-        batch_size = self._batch_size(positions)
+        batch_size = self._batch_size(positions, len(self.items_))
         kind = self._loss(len(self.items_))
         chance = np.ones(len(self.items_)) if kind == "gbce" else counts[self.items_] ** _SAMPLING_EXPONENT
         chances = torch.from_numpy(chance / chance.sum()).float().to(device)

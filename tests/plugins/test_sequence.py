@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ from recsys_desktop.api.testing import AlgorithmConformance, KitRun, made_data
 from recsys_desktop.data.splits import LeaveLastOutParams, split_leave_last_out
 from recsys_desktop.data.synthetic import PlantedOrderParams, make_planted_order
 from recsys_desktop.evaluation import RANKING_METRICS, paired_difference, rank_test_users
+from recsys_desktop.toolkit import checkpoints
 from recsys_linear.plugin import EASE
-from recsys_sequence import losses
+from recsys_sequence import losses, recommenders
 from recsys_sequence.losses import Candidates, bce_loss, drawn_candidates, gbce_loss, softmax_loss
 from recsys_sequence.networks import RecurrentNetwork, SelfAttentionNetwork, SequenceNetwork
 from recsys_sequence.plugin import GRU, LSTM, SASREC
@@ -327,6 +329,40 @@ def test_every_loss_learns(loss: str) -> None:
     ranked, _ = rank_test_users(model.score, train, test, 10)
     assert np.nanmean(RANKING_METRICS["ndcg"].compute(ranked)) > 0.33
     assert fitted(GRU, loss=loss, negatives=64).weights_.keys() == model.weights_.keys()
+
+
+def test_large_catalogues_are_sampled_and_steps_stay_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    open_choice, sampled = SASREC.load()(SASREC.params()), SASREC.load()(SASREC.params.parse({"loss": "sampled"}))
+    assert isinstance(open_choice, SequenceRecommender)
+    assert isinstance(sampled, SequenceRecommender)
+    assert open_choice._loss(recommenders.MOST_COMPARED) == "cross-entropy"
+    assert open_choice._batch_size(10**7, 3_700) == 4096
+    assert open_choice._batch_size(10**7, 20_000) == 2000
+    assert open_choice._batch_size(10**7, 20_001) == sampled._batch_size(10**7, 20_001) == 4096
+    monkeypatch.setattr(recommenders, "MOST_COMPARED", 10)
+    first, second = fitted(GRU, negatives=8), fitted(GRU, negatives=8, loss="sampled")
+    np.testing.assert_array_equal(first.weights_["item_vectors"], second.weights_["item_vectors"])
+
+
+@pytest.mark.parametrize("loss", ["cross-entropy", "sampled"])
+def test_a_training_that_was_stopped_goes_on_to_the_same_result(
+    loss: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "INTERVAL_SECONDS", 0.0)
+    monkeypatch.setattr(checkpoints, "LARGEST_SHARE", 1e6)
+    train = made_data.communities().train
+    params = SASREC.params.parse({"epochs": 6, "factors": 8, "loss": loss, "negatives": 16})
+    whole = SASREC.load()(params).fit(train, KitRun())
+    stopped, resumed = KitRun(stop_after_steps=3), KitRun()
+    stopped.checkpoints = resumed.checkpoints = tmp_path
+    SASREC.load()(params).fit(train, stopped)
+    assert stopped.steps == [1, 2, 3]
+    model = SASREC.load()(params).fit(train, resumed)
+    assert min(resumed.fractions) == 0.5
+    assert isinstance(whole, SequenceRecommender)
+    assert isinstance(model, SequenceRecommender)
+    for name, weights in whole.weights_.items():
+        np.testing.assert_array_equal(weights, model.weights_[name])
 
 
 def test_heads_must_divide_the_factors() -> None:
