@@ -136,7 +136,7 @@ def predict(
     settings: Settings,
     model: ModelArgument,
     pairs: Annotated[Path, typer.Option("--pairs", help="File with users, items and perhaps ratings.", exists=True)],
-    out: Annotated[Path, typer.Option("--out", "-o", help="CSV file to write: user,item,rating,prediction.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="CSV file to write: user,item,rating,prediction,source.")],
 ) -> None:
     """Predict ratings for the rows of a file."""
     output = Output(settings.json)

@@ -317,9 +317,14 @@ class Engine:
         return recommend_all(self._session, reference, Path(out), n, exclude_seen, run or EngineRun())
 
     def predict(self, reference: str, pairs: Path, out: Path, run: EngineRun | None = None) -> WrittenPredictions:
-        """Predict ratings for the rows of a file (users, items, perhaps ratings): user,item,rating,prediction.
+        """Predict ratings for the rows of a file (users, items, perhaps ratings): user,item,rating,prediction,source.
 
         Its layout and columns are found as those of a data file; columns named as in the model's data have their roles.
+        The source of a prediction is the model's label, or "item mean", "user mean" or "global mean" in its place.
+
+        Raises
+        ------
+        Misuse: the model predicts no ratings, or the file cannot be read. ServingFailed: it predicts none of the rows.
         """
         from recsys_desktop.engine.recommending import predict
 

@@ -418,9 +418,14 @@ def _try_out(model: Recommender, train: Dataset) -> None:
             return
         served += serves
     if served:
+        reason = (
+            "its training may have diverged; try other parameters"
+            if model.spec.capabilities.trains_in_epochs
+            else "no score could be computed from these data"
+        )
         raise TrainingFailed(
             f"'{name}' was fitted, but gives only NaN or infinite scores to each of the {served} people it was "
-            "tried on: its training may have diverged; try other parameters"
+            f"tried on: {reason}"
         )
 
 

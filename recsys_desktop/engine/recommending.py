@@ -16,8 +16,9 @@ from recsys_desktop.api.explanation import Explanation
 from recsys_desktop.api.extensions import ReaderSpec
 from recsys_desktop.api.query import Query
 from recsys_desktop.api.roles import Role
+from recsys_desktop.data.texts import counted
 from recsys_desktop.engine.catalogue import allowed_items, attributes, item_code, title
-from recsys_desktop.engine.errors import Misuse
+from recsys_desktop.engine.errors import Misuse, ServingFailed
 from recsys_desktop.engine.explaining import explanations, fallback_view, own_view, predicted_ratings
 from recsys_desktop.engine.fallback import POPULARITY, RatingSource
 from recsys_desktop.engine.plain import plain
@@ -260,16 +261,29 @@ def predict(session: Session, reference: str, pairs: Path, out: Path, run: Engin
     run.check()
     predictions, sources = served.fallback.fill(predictions, query, people, item_codes)
     filled = int((sources != RatingSource.MODEL).sum())
+    if users and filled == len(users):
+        raise ServingFailed(
+            f"{served.label} predicts none of the {counted(len(users), 'row')} of {pairs}, so nothing was written: "
+            + "; ".join([*notices, "are these people and items those of its data?"])
+        )
     for source in RatingSource:
         count = int((sources == source).sum())
-        if count and source is not RatingSource.MODEL:
-            verb = "is" if count == 1 else "are"
-            notices.append(f"{count:,} of {len(users):,} predictions {verb} the {source.label}")
+        if not count or source is RatingSource.MODEL:
+            continue
+        verb = "is" if count == 1 else "are"
+        what = "missing" if source is RatingSource.NOBODY else f"the {source.label}"
+        notices.append(f"{count:,} of {len(users):,} predictions {verb} {what}")
+    names = {source: source.label for source in RatingSource} | {
+        RatingSource.MODEL: served.label,
+        RatingSource.NOBODY: "",
+    }
     with _replaced(out) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(("user", "item", "rating", "prediction"))
-        for user, item, rating, prediction in zip(users, items, ratings, predictions.tolist(), strict=True):
-            writer.writerow((user, item, rating, "" if np.isnan(prediction) else repr(prediction)))
+        writer.writerow(("user", "item", "rating", "prediction", "source"))
+        rows = zip(users, items, ratings, predictions.tolist(), sources.tolist(), strict=True)
+        for user, item, rating, prediction, source in rows:
+            text = "" if np.isnan(prediction) else repr(prediction)
+            writer.writerow((user, item, rating, text, names[RatingSource(source)]))
     run.progress(1.0, f"Wrote {out}")
     run.flush()
     rmse, mae = _errors(predictions, ratings)

@@ -274,7 +274,7 @@ class WrittenLists(PlainData):
 
 @dataclass(frozen=True)
 class WrittenPredictions(PlainData):
-    """A file of predictions: rows are user,item,rating,prediction (rating where the input has it)."""
+    """A file of predictions: rows are user,item,rating,prediction,source (rating where the input has it)."""
 
     path: Path
     n_rows: int

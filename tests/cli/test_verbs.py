@@ -203,7 +203,11 @@ def test_predicting_pairs(shared: Run, tmp_path: Path) -> None:
     document = shared("predict", "toy-mean", "--pairs", pairs, "--out", out, "--json").document
     assert document["n_rows"] == 2
     rows = read(out)
-    assert list(rows[0]) == ["user", "item", "rating", "prediction"] and 1 <= float(rows[0]["prediction"]) <= 5
+    assert list(rows[0]) == ["user", "item", "rating", "prediction", "source"]
+    assert 1 <= float(rows[0]["prediction"]) <= 5 and rows[0]["source"] == "toy-mean@1"
+    pairs.write_text("user,item\n00,nothing\n")
+    failed = shared("predict", "toy-mean", "--pairs", pairs, "--out", tmp_path / "none.csv")
+    assert failed.code == 1 and "predicts none of the 1 row" in failed.err and not (tmp_path / "none.csv").exists()
 
 
 def test_models_through_their_life(run: Run, files: tuple[Path, Path], tmp_path: Path) -> None:

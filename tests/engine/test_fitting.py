@@ -85,11 +85,16 @@ def test_what_is_set_aside_for_an_algorithm_that_goes_by_order_is_the_latest(
 def test_a_model_without_a_finite_score_is_never_saved(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, value: float
 ) -> None:
-    monkeypatch.setattr(
-        toys.ToyPopular, "_score", lambda self, query, items: np.full((len(query), self.n_items), value)
-    )
-    with pytest.raises(TrainingFailed, match="only NaN or infinite scores to each of the 60 people it was tried on"):
+    def scoreless(self, query, items):
+        return np.full((len(query), self.n_items), value)
+
+    monkeypatch.setattr(toys.ToyPopular, "_score", scoreless)
+    monkeypatch.setattr(toys.ToyEpochs, "_score", scoreless)
+    said = "only NaN or infinite scores to each of the 60 people it was tried on: "
+    with pytest.raises(TrainingFailed, match=said + "no score could be computed from these data$"):
         engine.train(TrainRequest("toy-popular", "toy"))
+    with pytest.raises(TrainingFailed, match=said + "its training may have diverged; try other parameters$"):
+        engine.train(TrainRequest("toy-epochs", "toy"))
     assert engine.models() == []
 
 

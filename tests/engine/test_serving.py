@@ -211,9 +211,30 @@ def test_predictions_for_pairs_say_who_answered(engine: Engine, tmp_path: Path) 
     assert float(rows[2]["prediction"]) == pytest.approx((mine.sum() + 5 * everything) / (len(mine) + 5), rel=1e-5)
     assert float(rows[3]["prediction"]) == pytest.approx(everything, rel=1e-5)
     assert written.fallback_rows == 2 and written.n_rows == 4
+    assert list(rows[0]) == ["user", "item", "rating", "prediction", "source"]
+    assert [row["source"] for row in rows] == ["toy-mean@1", "toy-mean@1", "user mean", "global mean"]
     assert written.rmse is not None and written.mae is not None
     assert any("user mean" in notice for notice in written.notices)
     assert any("global mean" in notice for notice in written.notices)
+
+
+def test_predictions_none_of_which_are_the_models_own_are_a_failure(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.train(TrainRequest("toy-mean", "toy"))
+    pairs, out = tmp_path / "pairs.csv", tmp_path / "out.csv"
+    pairs.write_text("user,item\n00,nothing\nnobody,nothing\n")
+    with pytest.raises(ServingFailed, match=r"toy-mean@1 predicts none of the 2 rows of .*pairs.csv"):
+        engine.predict("toy-mean", pairs, out)
+    pairs.write_text("user,item\n00,000\n")
+
+    def breaks(self, query, items):
+        raise ZeroDivisionError("toys break")
+
+    monkeypatch.setattr(toys.ToyMean, "_score", breaks)
+    with pytest.raises(ServingFailed, match=r"none of the 1 row of .*toys break"):
+        engine.predict("toy-mean", pairs, out)
+    assert not out.exists()
 
 
 def test_a_ranker_is_asked_for_no_ratings(trained: Engine, tmp_path: Path) -> None:
