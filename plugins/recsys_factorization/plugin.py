@@ -87,7 +87,7 @@ class SingularVectorParams(Params):
     """Parameters that models of leading singular vectors share."""
 
     rank: int = param(
-        48,
+        24,
         help="How many singular vectors are kept at most; training tells what share of the data each further one "
         "explains.",
         ge=1,
@@ -95,7 +95,7 @@ class SingularVectorParams(Params):
         tune=TuningRange(8, 128, log=True),
     )
     noise_floor: float = param(
-        1.3,
+        1.15,
         help="Leaves out singular vectors weaker than this many times the strongest that chance alone would show if "
         "all people and all items had as many interactions as one another; 0 keeps as many as asked for.",
         ge=0,
@@ -361,6 +361,15 @@ class TruncatedSVDParams(SingularVectorParams):
         ge=1,
         le=1024,
         tune=TuningRange(4, 48, log=True),
+    )
+    noise_floor: float = param(
+        1.0,
+        help="Leaves out singular vectors weaker than this many times the strongest that chance alone would show if "
+        "all people and all items had as many interactions as one another; 0 keeps as many as asked for.",
+        ge=0,
+        le=10,
+        tune=TuningRange(0.7, 1.3),
+        advanced=True,
     )
 
 

@@ -40,8 +40,8 @@ def truncated_svd(rows: SparseRows, n_columns: int, rank: int, run: RunContext, 
     """Randomised subspace iteration with Rayleigh-Ritz (Halko, Martinsson, Tropp 2011, algorithms 4.4 and 5.1).
 
     A random subspace, half as large again as `rank` and at least 10 more, is multiplied by A^T A and made orthonormal
-    until no singular value moves by more than 1e-6 of itself. Products are sparse kernels on the run's threads, with
-    the same bits for any number of them; only squares of the size of the subspace are ever decomposed.
+    until no singular value moves by more than 1e-6 of the largest. Products are sparse kernels on the run's threads,
+    with the same bits for any number of them; only squares of the size of the subspace are ever decomposed.
 
     rows: A, (n, n_columns). rank: at most min(n, n_columns) are found. name: of the random draws.
 

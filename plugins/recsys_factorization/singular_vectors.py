@@ -35,9 +35,10 @@ class SingularVectorModel(Recommender):
 
     X (users, items) holds what a subclass makes of the interactions, and 0 where there are none; D divides each
     person's row by (number of entries) ^ history_exponent, so that those with long histories do not outvote the rest.
-    Singular values below noise_floor |D X|_Frobenius (1 / sqrt(people) + 1 / sqrt(items)), the largest that the same
-    entries would have if they were scattered at random, say nothing; their vectors are left out, down to one. V alone
-    is learnt: a person is folded in exactly, and each entry of the history adds its own part to the score.
+    Singular values below noise_floor |D X|_Frobenius (1 / sqrt(people) + 1 / sqrt(items)) say nothing: that without the
+    factor is the largest that the same entries would have if they were scattered evenly at random, and long tails raise
+    it a little. Their vectors are left out, down to one. V alone is learnt: a person is folded in exactly, and each
+    entry of the history adds its own part to the score.
 
     While fitting, the share of the squared entries of D X that the first 1, 2, ... ranks explain, and the relative
     error of reconstruction, are logged, one step a rank.
