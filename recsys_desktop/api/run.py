@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from recsys_desktop.api.errors import CannotServe
+from recsys_desktop.api.errors import CannotServe, InvalidParameter
 
 if TYPE_CHECKING:
     from recsys_desktop.api.dataset import Dataset
@@ -31,6 +32,18 @@ class Validation(NamedTuple):
         return self.value > other.value if self.larger_is_better else self.value < other.value
 
 
+def check_device(name: object) -> str:
+    """The name of a device as it is, where it is "auto", "cpu", "cuda", "cuda:N" or "mps".
+
+    Raises
+    ------
+    InvalidParameter: it is something else.
+    """
+    if isinstance(name, str) and re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,4})?|mps", name):
+        return name
+    raise InvalidParameter("device", f"{name!r} is no device; the devices are auto, cpu, cuda, cuda:N (N from 0), mps")
+
+
 class RunContext:
     """What surrounds one run. This base runs silently, to the end, without validation; faces subclass it.
 
@@ -38,9 +51,13 @@ class RunContext:
     ----------
     seed: every random draw of the run comes from it.
     threads: how many threads the run may use.
-    device: "auto", "cpu", "cuda" or "mps", for those who use torch.
+    device: "auto", "cpu", "cuda", "cuda:N" or "mps", for those who use torch.
     epochs: train exactly this many epochs, without validation or early stopping; None leaves it to the parameters.
     checkpoints: an existing folder where the run may keep what it needs to resume, or None.
+
+    Raises
+    ------
+    InvalidParameter: there is no such device; whether the machine has it is seen where it is used.
     """
 
     def __init__(
@@ -54,7 +71,7 @@ class RunContext:
     ) -> None:
         self.seed = seed
         self.threads = threads if threads is not None else max(1, min(os.cpu_count() or 1, 8))
-        self.device = device
+        self.device = check_device(device)
         self.epochs = epochs
         self.checkpoints = checkpoints
 

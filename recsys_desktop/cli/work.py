@@ -34,7 +34,7 @@ def running(settings: Settings, device: str | None = None) -> Iterator[EngineRun
     stop and discard what it has; a second one ends the program at once.
     """
     bar = _Bar(sys.stderr.isatty())
-    run = EngineRun(on_progress=bar.progress, on_log=bar.log, threads=settings.threads, device=device or "auto")
+    run = EngineRun(on_progress=bar.progress, on_log=bar.log, threads=settings.threads, device=device)
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         if run.discarded:

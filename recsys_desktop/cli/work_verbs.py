@@ -41,7 +41,7 @@ DeviceOption = Annotated[
     typer.Option(
         "--device",
         metavar="NAME",
-        help="What neural models are trained on: auto (CUDA or Apple MPS where there is one), cpu, cuda, mps.",
+        help="What neural models are trained on: auto (CUDA or Apple MPS where there is one), cpu, cuda, cuda:N, mps.",
         show_default=False,
     ),
 ]

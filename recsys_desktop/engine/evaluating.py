@@ -102,6 +102,7 @@ def evaluate(session: Session, request: EvaluateRequest, run: EngineRun) -> Comp
     """As `Engine.evaluate`."""
     from recsys_desktop.engine.reports import Report
 
+    run.require_device()
     candidates = _candidates(session, request)
     if request.k < 1:
         raise Misuse(f"k is the length of the lists and at least 1, not {request.k}")

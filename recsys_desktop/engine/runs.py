@@ -39,7 +39,12 @@ class EngineRun(RunContext):
     on_log: called with a list of `LogEntry`.
     stop_event: set to stop; keep_event: set, before or together with it, to keep the best model so far instead of
         discarding everything. Both may be set by any thread; `stop` does it in the right order.
-    threads, device, checkpoints: as `RunContext`. The seed comes with each request.
+    threads, device, checkpoints: as `RunContext`; of threads and device None leaves the choice to the workspace. The
+        seed comes with each request.
+
+    Raises
+    ------
+    InvalidParameter: there is no such device.
     """
 
     def __init__(
@@ -50,11 +55,12 @@ class EngineRun(RunContext):
         keep_event: threading.Event | None = None,
         *,
         threads: int | None = None,
-        device: str = "auto",
+        device: str | None = None,
         checkpoints: Path | None = None,
     ) -> None:
-        super().__init__(threads=threads, device=device, checkpoints=checkpoints)
+        super().__init__(threads=threads, device="auto" if device is None else device, checkpoints=checkpoints)
         self._explicit_threads = threads
+        self._explicit_device = device
         self._on_progress = on_progress
         self._on_log = on_log
         self._stop_event = stop_event or threading.Event()
@@ -122,8 +128,20 @@ class EngineRun(RunContext):
         return default if self._explicit_threads is None else self._explicit_threads
 
     def device_or(self, default: str) -> str:
-        """The device that this run was given, or `default` where it was left to choose."""
-        return default if self.device == "auto" else self.device
+        """The device that this run was given, or `default` where it was given none."""
+        return default if self._explicit_device is None else self._explicit_device
+
+    def require_device(self) -> None:
+        """Refuse, before any work, a device that the run was given and that this machine lacks.
+
+        Raises
+        ------
+        InvalidParameter: names the devices that can be used.
+        """
+        if self._explicit_device not in (None, "auto", "cpu"):
+            from recsys_desktop.toolkit.torch_training import choose_device
+
+            choose_device(self.device)
 
     def record_with(self, recorder: Callable[[LogEntry], None] | None) -> None:
         """Have every log entry given to `recorder` too, at once and on the run's own thread."""

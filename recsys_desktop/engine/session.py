@@ -13,6 +13,7 @@ from recsys_desktop.api.roles import Role
 from recsys_desktop.engine.errors import UnknownName
 from recsys_desktop.engine.plugins import DISABLED_SETTING, PluginInfo, Registry
 from recsys_desktop.workspace import (
+    DEVICE_SETTING,
     DatasetRecord,
     ModelRecord,
     Workspace,
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 PLUGINS_FOLDER = "plugins"
 THREADS_SETTING = "threads"
-DEVICE_SETTING = "device"
 MOST_THREADS = 8
 
 _KEPT_DATASETS = 3
@@ -112,7 +112,7 @@ class Session:
 
     @property
     def device(self) -> str:
-        """What neural models are trained on where a run does not say: "auto", "cpu", "cuda" or "mps"."""
+        """What neural models are trained on where a run does not say: as in `RunContext`."""
         return str(self.workspace.setting(DEVICE_SETTING, "auto"))
 
     def set_plugin_enabled(self, name: str, enabled: bool) -> PluginInfo:

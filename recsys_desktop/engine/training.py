@@ -32,6 +32,7 @@ _CALIBRATED = 0.96
 
 def train(session: Session, request: TrainRequest, run: EngineRun) -> ModelRecord:
     """As `Engine.train`."""
+    run.require_device()
     return _train(session, request, run, run.threads_or(session.threads), run.device_or(session.device), None)
 
 
@@ -42,6 +43,7 @@ def interrupted(session: Session) -> list[InterruptedRun]:
 
 def resume(session: Session, reference: str, run: EngineRun) -> ModelRecord:
     """As `Engine.resume`."""
+    run.require_device()
     left = _find(interrupted(session), reference)
     known = {field.name for field in fields(TrainRequest)}
     asked = session.workspace.run(left.run_id).request

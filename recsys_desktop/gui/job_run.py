@@ -22,12 +22,13 @@ class JobRun(RunContext):
         *,
         seed: int = 42,
         threads: int | None = None,
-        device: str = "auto",
+        device: str | None = None,
         checkpoints: Path | None = None,
     ) -> None:
-        super().__init__(seed, threads=threads, device=device, checkpoints=checkpoints)
+        super().__init__(seed, threads=threads, device="auto" if device is None else device, checkpoints=checkpoints)
         self._mailbox = mailbox
         self._given_threads = threads
+        self._given_device = device
 
     @cached_property
     def for_engine(self) -> EngineRun:
@@ -40,7 +41,7 @@ class JobRun(RunContext):
             self._mailbox.stop_event,
             self._mailbox.keep_event,
             threads=self._given_threads,
-            device=self.device,
+            device=self._given_device,
             checkpoints=self.checkpoints,
         )
         self._mailbox.flush = run.flush

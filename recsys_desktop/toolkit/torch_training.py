@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 
 from recsys_desktop.api import InvalidParameter, RecSysError, RunContext, Validation
+from recsys_desktop.api.run import check_device
 from recsys_desktop.toolkit.checkpoints import CheckpointFile, digest
 
 logger = logging.getLogger(__name__)
@@ -102,13 +103,17 @@ def choose_device(name: str) -> torch.device:
 
     Raises
     ------
-    InvalidParameter: the named device is not there.
+    InvalidParameter: there is no such device, or not on this machine.
     """
-    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if name == "auto":
+    cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    present = {"cpu": 1, "cuda": cuda, "mps": int(torch.backends.mps.is_available())}
+    if check_device(name) == "auto":
         return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if present[kind]))
-    if not present.get(name.split(":")[0], False):
-        usable = ", ".join(kind for kind, there in present.items() if there)
+    kind, _, number = name.partition(":")
+    if int(number or 0) >= present[kind]:
+        usable = ", ".join(kind for kind, count in present.items() if count)
+        if cuda > 1:
+            usable += f", cuda:0 to cuda:{cuda - 1}"
         raise InvalidParameter("device", f"'{name}' is not available on this machine; usable: auto, {usable}")
     return torch.device(name)
 

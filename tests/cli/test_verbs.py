@@ -293,4 +293,4 @@ def test_an_interrupted_training_is_pointed_out_and_taken_up(tmp_path: Path, fil
 def test_the_device_can_be_chosen(run: Run, files: tuple[Path, Path]) -> None:
     assert run("data", "import", files[0], "--name", "toy").code == 0
     refused = run("train", "ncf", "--data", "toy", "--device", "abacus")
-    assert refused.code == 2 and "usable: auto, cpu" in refused.err
+    assert refused.code == 2 and "the devices are auto, cpu" in refused.err

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from recsys_desktop.api import InvalidParameter
 from recsys_desktop.engine import Cancelled, EngineRun, LogEntry
 
 
@@ -80,3 +81,22 @@ def test_events_of_the_face_stop_the_run() -> None:
 def test_an_unknown_way_to_stop_is_refused() -> None:
     with pytest.raises(ValueError, match="keep"):
         EngineRun().stop("pause")
+
+
+def test_a_device_that_is_given_is_taken_over_the_setting_even_where_it_is_auto() -> None:
+    assert EngineRun().device_or("cuda") == "cuda"
+    assert EngineRun(device="auto").device_or("cuda") == "auto"
+    assert EngineRun(device="cpu").device_or("cuda") == "cpu"
+
+
+@pytest.mark.parametrize("name", ["gpu", "CUDA", "cuda:", "cuda:x", "cuda:-1", "auto ", ""])
+def test_a_device_that_there_is_none_of_is_refused(name: str) -> None:
+    with pytest.raises(InvalidParameter, match=r"parameter 'device': .* is no device; the devices are auto, cpu, cuda"):
+        EngineRun(device=name)
+
+
+def test_a_device_that_the_machine_lacks_is_refused_before_any_work() -> None:
+    EngineRun().require_device()
+    EngineRun(device="auto").require_device()
+    with pytest.raises(InvalidParameter, match="'cuda:999' is not available on this machine"):
+        EngineRun(device="cuda:999").require_device()

@@ -182,3 +182,10 @@ def test_an_observer_is_told_of_runs_and_its_failure_costs_nothing(engine: Engin
         assert record.version == 1
     assert told[0] == ("started", "train") and told[-1] == ("finished", "done")
     assert ("logged", 1) in told
+
+
+def test_a_run_takes_its_device_from_the_workspace_unless_it_is_given_one(engine: Engine) -> None:
+    engine.workspace.set_setting("device", "cuda")
+    for run, device in ((EngineRun(), "cuda"), (EngineRun(device="auto"), "auto")):
+        record = engine.train(TrainRequest("toy-popular", "toy"), run)
+        assert engine.workspace.run(record.run_id or "").request["device"] == device

@@ -220,8 +220,10 @@ def test_threads_are_put_back() -> None:
 def test_devices_are_chosen_or_refused_by_name() -> None:
     assert choose_device("cpu").type == "cpu"
     assert choose_device("auto").type in ("cpu", "cuda", "mps")
-    with pytest.raises(InvalidParameter, match="usable: auto, cpu"):
+    with pytest.raises(InvalidParameter, match="'abacus' is no device"):
         choose_device("abacus")
+    with pytest.raises(InvalidParameter, match="'cuda:999' is not available on this machine; usable: auto, cpu"):
+        choose_device("cuda:999")
 
 
 def test_small_data_take_small_batches() -> None:
