@@ -77,7 +77,7 @@ class Ease(Recommender):
     def estimate(self, shape: DataShape) -> Forecast:
         """One float32 square of the smaller side, in place, and the interactions a few times."""
         side = min(shape.n_users, shape.n_items)
-        memory = 4 * side * side + 60 * shape.n_interactions + 24 * (shape.n_users + shape.n_items)
+        memory = 4 * side * side + 66 * shape.n_interactions + 24 * (shape.n_users + shape.n_items)
         counting = shape.n_interactions * max(shape.n_interactions / max(shape.n_users, shape.n_items, 1), 1) / 5e8
         return Forecast(
             int(1.2 * memory) + 4_000_000,
