@@ -398,5 +398,5 @@ def test_a_planted_order_is_found_that_no_model_of_sets_can_find(
     found = RANKING_METRICS["ndcg"].compute(ranked)
     # A model of sets can tell the cluster, and then has one chance in three among what is left of it.
     assert of_ease.mean() < (1 + 1 / np.log2(3) + 1 / 2) / 3 + 0.03
-    assert found.mean() > 0.9
-    assert paired_difference(found, of_ease).low > 0.15
+    assert found.mean() > 0.85
+    assert paired_difference(found, of_ease).low > 0.1
