@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ from recsys_desktop.cli.output import Output
 from recsys_desktop.cli.settings import Settings, before_verb, everywhere
 from recsys_desktop.cli.text import figure, percent, seconds, size, yes
 from recsys_desktop.cli.work import opened
-from recsys_desktop.engine import plain
+from recsys_desktop.engine import InterruptedRun, plain
 from recsys_desktop.workspace import ModelRecord
 
 ModelArgument = Annotated[str, typer.Argument(help="A name (its active version), NAME@VERSION, or an id.")]
@@ -44,9 +45,13 @@ def list_models(
     output = Output(settings.json)
     with opened(settings, "read") as engine:
         records = engine.models(name)
-        output.document("models", {"models": [describe_model(record) for record in records]})
+        interrupted = engine.interrupted()
+        output.document(
+            "models", {"models": [describe_model(record) for record in records], "interrupted": interrupted}
+        )
         if not records:
             output.say("There are no models yet. Train one: recsys-desktop train ALGORITHM --data DATA")
+            say_interrupted(output, interrupted)
             return
         output.table(
             ["", "model", "algorithm", "validation", ("fit", "right"), ("size", "right"), "created", "id"],
@@ -63,6 +68,17 @@ def list_models(
                 )
                 for record in records
             ],
+        )
+        say_interrupted(output, interrupted)
+
+
+def say_interrupted(output: Output, runs: Sequence[InterruptedRun]) -> None:
+    """Point out trainings that were killed and can be taken up."""
+    for left in runs:
+        where = f" in epoch {left.epoch}" if left.epoch else ""
+        output.say(
+            f"Note: a training of {left.algorithm_name} on {left.data} was interrupted{where}; resume it: "
+            f"recsys-desktop train --resume {left.run_id}"
         )
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from recsys_desktop.cli.answers import show_list
-from recsys_desktop.cli.model_verbs import describe_model
+from recsys_desktop.cli.model_verbs import describe_model, say_interrupted
 from recsys_desktop.cli.output import Output
 from recsys_desktop.cli.settings import Settings, everywhere
 from recsys_desktop.cli.text import NOTHING, counted, figure, following, seconds, size
@@ -110,14 +110,24 @@ def train(
         typer.Option(
             "--resume",
             metavar="RUN",
-            help="Instead of an algorithm: take up a training that was killed, by its run's id.",
+            help='Instead of an algorithm: take up a training that was killed, by its run\'s id or as "latest".',
         ),
+    ] = None,
+    discard: Annotated[
+        str | None,
+        typer.Option("--discard", metavar="RUN", help="Or give one up: delete what is left of it."),
     ] = None,
 ) -> None:
     """Fit an algorithm to a data set and save it as the next version of its name."""
     output = Output(settings.json)
+    asked = any(value is not None for value in (algorithm, data, set, config, seed, name, calibrate, note))
+    if discard is not None:
+        if asked or force or device is not None or resume is not None:
+            raise Misuse("--discard RUN deletes what a killed training has left: give nothing else")
+        _discard(settings, output, discard)
+        return
     if resume is not None:
-        if any(value is not None for value in (algorithm, data, set, config, seed, name, calibrate, note)):
+        if asked:
             raise Misuse("--resume RUN repeats what that run was asked for: give nothing else but --device, --threads")
         with opened(settings, "write") as engine, running(settings, device) as run:
             _say_trained(settings, output, engine, engine.resume(resume, run))
@@ -144,6 +154,13 @@ def train(
         _say_trained(settings, output, engine, engine.train(request, run))
 
 
+def _discard(settings: Settings, output: Output, reference: str) -> None:
+    with opened(settings, "write") as engine:
+        left = engine.discard_interrupted(reference)
+        output.document("discard", {"discarded": left, "interrupted": engine.interrupted()})
+        output.say(f"Nothing is left of the training of {left.algorithm_name} on {left.data} (run {left.run_id}).")
+
+
 def _say_trained(settings: Settings, output: Output, engine: Engine, record: ModelRecord) -> None:
     folder = engine.workspace.folder_of(record)
     nobody = record.dataset_fingerprint and engine.dataset_record(record.dataset_fingerprint).n_users == 0
@@ -158,12 +175,7 @@ def _say_trained(settings: Settings, output: Output, engine: Engine, record: Mod
     calibration = record.metrics.get("calibration", {})
     if "reason" in calibration:
         output.say(f"Its scores have no confidence ({calibration['reason'].rstrip('.')}).")
-    for left in interrupted:
-        where = f" in epoch {left.epoch}" if left.epoch else ""
-        output.say(
-            f"Note: a training of {left.algorithm_name} on {left.data} was interrupted{where}; resume it: "
-            f"recsys-desktop train --resume {left.run_id}"
-        )
+    say_interrupted(output, interrupted)
     output.say(following(settings.workspace, f'recommend "{record.name}" {whom}'))
 
 

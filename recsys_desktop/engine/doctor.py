@@ -13,6 +13,7 @@ from pathlib import Path
 from recsys_desktop import __version__
 from recsys_desktop.api.errors import InvalidParameter
 from recsys_desktop.data.texts import counted
+from recsys_desktop.engine.interrupted import interrupted_runs
 from recsys_desktop.engine.memory import free_memory, readable_bytes
 from recsys_desktop.engine.plugins import Registry
 from recsys_desktop.engine.results import Check
@@ -150,8 +151,20 @@ def _workspace(workspace: Workspace, registry: Registry) -> Iterator[Check]:
     for problem in health.problems:
         yield Check("Workspace problem", "error", problem, "train or import it again, or delete it")
     yield from _models(workspace, registry)
+    resumable = interrupted_runs(workspace, registry)
+    for left in resumable:
+        where = f" in epoch {left.epoch}" if left.epoch else ""
+        yield Check(
+            "Interrupted training",
+            "warning",
+            f"{left.algorithm_name} on {left.data}{where}, run {left.run_id}",
+            f"take it up: recsys-desktop train --resume {left.run_id}, or give it up: "
+            f"recsys-desktop train --discard {left.run_id}",
+        )
     for run in workspace.recovery.died_runs:
-        yield Check("Interrupted run", "warning", f"{run.kind} of {run.started:%Y-%m-%d %H:%M} ended with its process")
+        if run.id not in {left.run_id for left in resumable}:
+            detail = f"{run.kind} of {run.started:%Y-%m-%d %H:%M} ended with its process"
+            yield Check("Interrupted run", "warning", detail)
 
 
 def _models(workspace: Workspace, registry: Registry) -> Iterator[Check]:

@@ -225,13 +225,14 @@ class Engine:
 
     def interrupted(self) -> list[InterruptedRun]:
         """Trainings that were killed with their process and have left a checkpoint, newest first."""
-        from recsys_desktop.engine.training import interrupted
+        from recsys_desktop.engine.interrupted import interrupted_runs
 
-        return interrupted(self._session)
+        return interrupted_runs(self.workspace, self._session.registry)
 
     def resume(self, run_id: str, run: EngineRun | None = None) -> ModelRecord:
-        """Take up a training that was killed, by its run's id or the start of it; as `train` with the same request.
+        """Take up a training that was killed; as `train` with the same request.
 
+        run_id: the id of its run, the start of it, or "latest" for the one that was killed last.
         With the same threads and device the model has the same weights as one that was never interrupted.
 
         Raises
@@ -244,7 +245,7 @@ class Engine:
 
     def discard_interrupted(self, run_id: str) -> InterruptedRun:
         """Delete the checkpoint of a training that was killed; returns what it was. Raises as `resume`."""
-        from recsys_desktop.engine.training import discard_interrupted
+        from recsys_desktop.engine.interrupted import discard_interrupted
 
         return discard_interrupted(self._session, run_id)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -12,16 +12,15 @@ from typing import Any
 
 from recsys_desktop.api.algorithm import AlgorithmSpec
 from recsys_desktop.engine.calibration import Calibration, calibrate
-from recsys_desktop.engine.errors import Misuse, UnknownName
 from recsys_desktop.engine.fitting import FitJob, Fitted, checked_params, fit
+from recsys_desktop.engine.interrupted import find_interrupted, interrupted_runs
 from recsys_desktop.engine.memory import require_memory
 from recsys_desktop.engine.recording import RecordedRun, recorded
 from recsys_desktop.engine.requests import TrainRequest
-from recsys_desktop.engine.results import InterruptedRun
 from recsys_desktop.engine.runs import EngineRun
 from recsys_desktop.engine.serving import CALIBRATION_FILE
 from recsys_desktop.engine.session import Session
-from recsys_desktop.workspace import ModelRecord, NotWritable, RecordNotFound, RunRecord
+from recsys_desktop.workspace import ModelRecord, NotWritable
 from recsys_desktop.workspace.naming import check_model_name
 
 logger = logging.getLogger(__name__)
@@ -36,15 +35,10 @@ def train(session: Session, request: TrainRequest, run: EngineRun) -> ModelRecor
     return _train(session, request, run, run.threads_or(session.threads), run.device_or(session.device), None)
 
 
-def interrupted(session: Session) -> list[InterruptedRun]:
-    """As `Engine.interrupted`."""
-    return [_interrupted(session, run) for run in session.workspace.resumable_runs() if run.kind == "train"]
-
-
 def resume(session: Session, reference: str, run: EngineRun) -> ModelRecord:
     """As `Engine.resume`."""
     run.require_device()
-    left = _find(interrupted(session), reference)
+    left = find_interrupted(interrupted_runs(session.workspace, session.registry), reference)
     known = {field.name for field in fields(TrainRequest)}
     asked = session.workspace.run(left.run_id).request
     values = {name: value for name, value in asked.items() if name in known}
@@ -53,47 +47,6 @@ def resume(session: Session, reference: str, run: EngineRun) -> ModelRecord:
     threads = run.threads_or(asked.get("threads", session.threads))
     device = run.device_or(asked.get("device", session.device))
     return _train(session, request, run, threads, device, left.run_id)
-
-
-def discard_interrupted(session: Session, reference: str) -> InterruptedRun:
-    """As `Engine.discard_interrupted`."""
-    if session.workspace.mode != "write":
-        raise NotWritable(session.workspace.path)
-    left = _find(interrupted(session), reference)
-    session.workspace.checkpoints.discard(left.run_id)
-    return left
-
-
-def _interrupted(session: Session, run: RunRecord) -> InterruptedRun:
-    values = session.workspace.run_values(run.id)
-    algorithm, data = run.request["algorithm"], run.request["data"]
-    spec = session.registry.algorithms.get(algorithm)
-    phase = values[-1].name.partition("/")[0] if values else ""
-    try:
-        data = session.workspace.resolve_dataset(run.dataset_fingerprint or data).name
-    except RecordNotFound:
-        logger.info("The data of the interrupted run %s are gone", run.id)
-    return InterruptedRun(
-        run_id=run.id,
-        algorithm=algorithm,
-        algorithm_name=algorithm if spec is None else spec.name,
-        data=data,
-        dataset_fingerprint=run.dataset_fingerprint,
-        started=run.started.isoformat(),
-        epoch=values[-1].step if values else 0,
-        phase=phase,
-    )
-
-
-def _find(runs: Sequence[InterruptedRun], reference: str) -> InterruptedRun:
-    wanted = reference.strip()
-    found = [run for run in runs if wanted and run.run_id.startswith(wanted)]
-    if len(found) > 1:
-        raise Misuse(f"'{wanted}' begins several interrupted runs: {', '.join(run.run_id for run in found)}")
-    if not found:
-        nothing = "no run was interrupted with a checkpoint left" if not runs else ""
-        raise UnknownName("interrupted run", wanted, [run.run_id for run in runs], remark=nothing)
-    return found[0]
 
 
 @contextmanager

@@ -77,6 +77,27 @@ class WorkspaceLock:
             logger.warning("The lock file %s does not say who holds it: %s", self.path, error)
 
 
+def is_locked(path: Path) -> bool:
+    """Whether somebody holds the lock, this process included; True where it cannot be told. It is left free."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        logger.info("Whether %s is held cannot be seen: %s", path, error)
+        return True
+    try:
+        free = _try_lock(descriptor)
+        if free:
+            _unlock(descriptor)
+        return not free
+    except OSError as error:
+        logger.info("Whether %s is held cannot be seen: %s", path, error)
+        return True
+    finally:
+        os.close(descriptor)
+
+
 def _describe_holder(descriptor: int) -> str:
     try:
         os.lseek(descriptor, 0, os.SEEK_SET)

@@ -26,7 +26,7 @@ from recsys_desktop.workspace.errors import (
     storage_errors,
 )
 from recsys_desktop.workspace.location import workspace_folder
-from recsys_desktop.workspace.locking import WorkspaceLock
+from recsys_desktop.workspace.locking import WorkspaceLock, is_locked
 from recsys_desktop.workspace.logs import LOGS_FOLDER
 from recsys_desktop.workspace.naming import check_model_name, check_name
 from recsys_desktop.workspace.record_store import DATASETS_FOLDER, MODELS_FOLDER, REPORTS_FOLDER, RecordStore
@@ -341,8 +341,15 @@ class Workspace(RecordStore):
                     rows.forget_artifact(connection, kind, name)
 
     def resumable_runs(self) -> list[RunRecord]:
-        """Killed runs that have left a checkpoint, newest first."""
-        return [run for run in self.runs(state="died") if self.checkpoints.holds(run.id)]
+        """Killed runs that have left a checkpoint, newest first.
+
+        A killed run is marked when the workspace is next opened for writing; opened for reading, one that is not
+        marked yet is told from one at work by the lock.
+        """
+        runs = [run for run in self.runs() if run.state in ("died", "running") and self.checkpoints.holds(run.id)]
+        if any(run.state == "running" for run in runs) and is_locked(self.path / LOCK_FILE):
+            return [run for run in runs if run.state == "died"]
+        return runs
 
     def verify(self, record: ArtifactRecord, *, contents: bool = True) -> None:
         """Check a record's files against their checksums; ``contents=False`` compares sizes only, which is instant.

@@ -20,6 +20,8 @@ MISUSES: list[tuple[list[str], str]] = [
     (["train"], "say which algorithm to train"),
     (["train", "--resume", "0123"], "no run was interrupted"),
     (["train", "toy-together", "--resume", "0123"], "give nothing else"),
+    (["train", "--resume", "latest"], "no run was interrupted"),
+    (["train", "--resume", "0123", "--discard", "0123"], "give nothing else"),
     (["train", "toy-together"], "--data"),
     (["train", "toy-togethr", "--data", "toy"], "did you mean 'toy-together'"),
     (["train", "toy-together", "--data", "nothing"], 'There is no data set "nothing"'),

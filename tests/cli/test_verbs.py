@@ -278,16 +278,37 @@ def test_an_interrupted_training_is_pointed_out_and_taken_up(tmp_path: Path, fil
         killed = workspace.start_run("train", asked, dataset_fingerprint=data.fingerprint)
         workspace.append_run_values(killed.id, [RunValue(12, "fit/loss", 0.5, 0.0)])
         (workspace.checkpoints.create(killed.id) / "training.safetensors").write_bytes(b"state")
+    note = f"on toy was interrupted in epoch 12; resume it: recsys-desktop train --resume {killed.id}"
+    assert note in " ".join(run_in(folder, ["models", "list"]).out.split())
+    examined = run_in(folder, ["doctor", "--json"])
+    (check,) = [check for check in examined.document["checks"] if check["name"] == "Interrupted training"]
+    assert examined.code == 0 and check["state"] == "warning" and f"run {killed.id}" in check["detail"]
+    assert f"--resume {killed.id}" in check["advice"] and f"--discard {killed.id}" in check["advice"]
     said = run_in(folder, ["train", "toy-popular", "--data", "toy"])
-    assert f"on toy was interrupted in epoch 12; resume it: recsys-desktop train --resume {killed.id}" in " ".join(
-        said.out.split()
-    )
+    assert note in " ".join(said.out.split())
+    assert note in " ".join(run_in(folder, ["models", "list"]).out.split())
     listed = run_in(folder, ["train", "toy-popular", "--data", "toy", "--json"]).document["interrupted"]
     assert [(run["run_id"], run["epoch"], run["phase"]) for run in listed] == [(killed.id, 12, "fit")]
-    resumed = run_in(folder, ["train", "--resume", killed.id, "--json"]).document
+    resumed = run_in(folder, ["train", "--resume", "latest", "--json"]).document
     assert resumed["model"]["seed"] == 8 and resumed["model"]["params"]["weight"] == 3.0
     assert resumed["interrupted"] == []
     assert run_in(folder, ["train", "--resume", killed.id]).code == 2
+    assert run_in(folder, ["models", "list", "--json"]).document["interrupted"] == []
+
+
+def test_an_interrupted_training_is_given_up(tmp_path: Path, files: tuple[Path, Path]) -> None:
+    folder = new_workspace(tmp_path / "workspace")
+    assert run_in(folder, ["data", "import", files[0], "--name", "toy"]).code == 0
+    with Workspace.open(folder) as workspace:
+        killed = [workspace.start_run("train", {"algorithm": "toy-together", "data": "toy"}) for _ in range(2)]
+        for left in killed:
+            (workspace.checkpoints.create(left.id) / "training.safetensors").write_bytes(b"state")
+    document = run_in(folder, ["train", "--discard", "latest", "--json"]).document
+    assert document["discarded"]["run_id"] == killed[1].id
+    assert [run["run_id"] for run in document["interrupted"]] == [killed[0].id]
+    assert run_in(folder, ["train", "--discard", killed[0].id[:12]]).code == 0
+    refused = run_in(folder, ["train", "--discard", "latest"])
+    assert refused.code == 2 and "no run was interrupted" in refused.err
 
 
 def test_the_device_can_be_chosen(run: Run, files: tuple[Path, Path]) -> None:

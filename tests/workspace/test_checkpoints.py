@@ -27,6 +27,19 @@ def test_a_killed_run_can_be_resumed_where_it_left_a_checkpoint(workspace: Works
         assert [path.name for path in (folder / "checkpoints").iterdir()] == [left]
 
 
+def test_a_reader_tells_a_killed_run_from_one_at_work(workspace: Workspace, folder: Path) -> None:
+    left = interrupted(workspace)
+    with Workspace.open(folder, "read") as reader:
+        assert reader.resumable_runs() == [] == workspace.resumable_runs()
+        workspace.close()
+        assert [run.id for run in reader.resumable_runs()] == [left]
+        with Workspace.open(folder) as writer:
+            at_work = interrupted(writer)
+            assert [run.id for run in reader.resumable_runs()] == [left]
+            assert [run.id for run in writer.resumable_runs()] == [left]
+        assert [run.id for run in reader.resumable_runs()] == [at_work, left]
+
+
 def test_a_resuming_run_takes_the_folder_over(workspace: Workspace, folder: Path) -> None:
     left = interrupted(workspace)
     workspace.close()

@@ -20,7 +20,8 @@ from recsys_desktop.workspace import (
     WorkspaceNotFound,
     locking,
 )
-from recsys_desktop.workspace.locking import WorkspaceLock
+from recsys_desktop.workspace.locking import WorkspaceLock, is_locked
+from recsys_desktop.workspace.store import LOCK_FILE
 
 HOLD_OPEN = """
 import sys
@@ -47,6 +48,18 @@ def holder(folder: Path, child_environment: dict[str, str]) -> Iterator[subproce
     yield process
     process.kill()
     process.communicate()
+
+
+def test_whether_the_lock_is_held_is_seen_without_taking_it(holder: "subprocess.Popen[str]", folder: Path) -> None:
+    path = folder / LOCK_FILE
+    assert is_locked(path) and is_locked(path)
+    holder.communicate("close\n", timeout=30)
+    assert not is_locked(path)
+    lock = WorkspaceLock(path)
+    assert is_locked(path)
+    lock.release()
+    assert not is_locked(path)
+    assert not is_locked(folder / "nothing.lock")
 
 
 def test_second_process_is_told_who_has_it_and_gets_it_afterwards(
