@@ -60,7 +60,6 @@ Float64: TypeAlias = npt.NDArray[np.float64]
 _ENTITIES_A_BLOCK = 8192
 _CHARACTERS_A_WORD = 6
 _PATH_STEPS = 256
-_AVERAGE_MOMENT = "an average moment"
 
 
 class _Parts(NamedTuple):
@@ -83,8 +82,8 @@ class _Parts(NamedTuple):
 class _Features(NamedTuple):
     """The m features of one entity, for an explanation.
 
-    labels: what each is called, "" for an id. vectors: float64 (m, factors), x_j v_j. first: float64 (m, width), what
-    they add to the first layer.
+    labels: what each is called, "" for an id and what has no name. vectors: float64 (m, factors), x_j v_j. first:
+    float64 (m, width), what they add to the first layer.
     """
 
     labels: list[str]
@@ -98,6 +97,28 @@ class _Features(NamedTuple):
             np.concatenate((self.vectors, other.vectors)),
             np.concatenate((self.first, other.first)),
         )
+
+    def negative(self) -> _Features:
+        """These taken away."""
+        return _Features(self.labels, -self.vectors, -self.first)
+
+
+class _Sides(NamedTuple):
+    """What an explanation divides a score among.
+
+    person: of the person, less those of the average one. moment: of the moment that was stated, if any. item: all.
+    """
+
+    person: _Features
+    moment: _Features
+    item: _Features
+
+
+class _Levels(NamedTuple):
+    """What all items have in common for one query: of_person, that person's own; of_all, what anybody gets."""
+
+    of_person: float
+    of_all: float
 
 
 class FactorizationMachine(Recommender):
@@ -384,31 +405,55 @@ class FactorizationMachine(Recommender):
         return self._score(query, items)
 
     def _explain(self, query: Query, items: Int32, scores: Float32) -> list[Explanation]:
+        average = self._average_person()
         if self._known_people(query)[0]:
-            features = self._features(0, int(query.users[0]))
+            person = self._features(0, int(query.users[0]))
         else:
             folded = self._folded_in(query)
-            features = _Features([""], folded.vectors.astype(np.float64), folded.first.astype(np.float64))
+            person = _Features([""], folded.vectors.astype(np.float64), folded.first.astype(np.float64))
+        moment = _Features([], average.vectors[:0], average.first[:0])
+        everybody, start, of_moment = average.vectors[0], average.first[0], 0.0
         if len(self.parts_) == 3:
-            when = int(self._moments(query)[0])
-            features = features.joined(self._features(1, when, _AVERAGE_MOMENT if when == UNKNOWN_MOMENT else ""))
-        people = self._people(query)
-        own, of_items = float(people.own[0]), self.parts_[-1]["own"]
+            when, moments_known = int(self._moments(query)[0]), _Parts(**self.parts_[1])
+            of_moment, start = float(moments_known.own[when]), start + moments_known.first[when]
+            if when == UNKNOWN_MOMENT:
+                everybody = everybody + moments_known.vectors[when]
+            else:
+                moment = self._features(1, when)
+        things = _Parts(**self.parts_[-1])
+        general = things.own + things.vectors @ everybody + self._layers_of_items(start)
+        level = float(general[self.known_items_].mean())
+        levels = _Levels(float(self._people(query).own[0]) - of_moment, of_moment + level)
+        departing = person.joined(average.negative())
         return [
             self._explanation(
-                int(item), float(score), own, float(of_items[item]), features, self._features(-1, int(item))
+                int(item),
+                float(score),
+                levels,
+                float(general[item]) - level,
+                _Sides(departing, moment, self._features(-1, int(item))),
+                start,
             )
             for item, score in zip(items, scores, strict=True)
         ]
 
-    def _features(self, side: int, entity: int, label: str = "") -> _Features:
-        """The features of one entity. label: what all of them are called, or "" for their own names."""
+    def _average_person(self) -> _Features:
+        """What the people met in `fit` come to on average, as one feature without a name."""
+        known = _Parts(**self.parts_[0]).take(self.known_users_)
+        return _Features(
+            [""],
+            known.vectors.mean(0, keepdims=True, dtype=np.float64),
+            known.first.mean(0, keepdims=True, dtype=np.float64),
+        )
+
+    def _features(self, side: int, entity: int) -> _Features:
+        """The features of one entity."""
         encoded = Side.of_state(self.sides_[side])
         bags = encoded.take(np.array([entity]))
         fields = np.repeat(np.arange(len(encoded.fields)), np.diff(bags.indptr))
         table = self.weights_[f"tables.{side % len(self.sides_)}"]
         vectors = (bags.data[:, None] * table[bags.indices, 1:]).astype(np.float64)
-        labels = [label or encoded.name(feature) for feature in bags.indices.tolist()]
+        labels = [encoded.name(feature) for feature in bags.indices.tolist()]
         return _Features(labels, vectors, self._into_layers(side, fields, vectors))
 
     def _into_layers(self, side: int, fields: Int64, vectors: Float64) -> Float64:
@@ -416,21 +461,28 @@ class FactorizationMachine(Recommender):
         return vectors[:, :0]
 
     def _explanation(
-        self, item: int, score: float, of_person: float, of_item: float, person: _Features, thing: _Features
+        self, item: int, score: float, levels: _Levels, of_item: float, sides: _Sides, start: Float64
     ) -> Explanation:
-        """Every pair of a feature of the person or moment with one of the item, and what layers make of them."""
+        """Every pair of a feature of the person with one of the item, and what layers make of the person's.
+
+        of_item: what the item gets with the average person, above what items get on average. start: as in
+        `_add_layers`.
+        """
         found: dict[tuple[Source, str], float] = {}
 
         def add(kind: Source, label: str, value: float) -> None:
             found[kind, label] = found.get((kind, label), 0.0) + self.spread_ * value
 
-        base = float(self.weights_["constant"])
+        base = float(self.weights_["constant"]) + levels.of_all
         if self.mode_ == "rating":
-            add(Source.BIAS, "how this person rates", of_person)
+            add(Source.BIAS, "how this person rates", levels.of_person)
             add(Source.BIAS, "how this item is rated", of_item)
         else:
-            base += of_person
+            base += levels.of_person
             add(Source.BIAS, "how often it is chosen", of_item)
+        person, moment, thing = sides
+        for label, value in zip(moment.labels, (moment.vectors @ thing.vectors.sum(0)).tolist(), strict=True):
+            add(Source.BIAS, label, value)
         for row, products in zip(person.labels, person.vectors @ thing.vectors.T, strict=True):
             for column, value in zip(thing.labels, products.tolist(), strict=True):
                 if row and column:
@@ -438,8 +490,8 @@ class FactorizationMachine(Recommender):
                 elif row or column:
                     add(Source.FEATURE, column or f"{row} with this item", value)
                 else:
-                    add(Source.FACTOR, "this person with this item", value)
-        base += self._add_layers(person, thing, add)
+                    add(Source.MODEL, "this person with this item", value)
+        self._add_layers(person, start + thing.first.sum(0), add)
         return Explanation.of(
             item,
             score,
@@ -450,11 +502,17 @@ class FactorizationMachine(Recommender):
             method=self._method,
         )
 
-    _method = "the product of every feature of the person with every one of the item, exactly"
+    _method = (
+        "exactly: what the average person gets, and the products of the item's features with those of the person, less "
+        "the average person's"
+    )
 
-    def _add_layers(self, person: _Features, thing: _Features, add: Callable[[Source, str, float], None]) -> float:
-        """Add what each feature contributes through layers; what these answer to a pair of which nothing is known."""
-        return 0.0
+    def _layers_of_items(self, start: Float64) -> Float32:
+        """What layers make of each item with what adds `start` (width,) to the first: float32 (n_items,)."""
+        return np.zeros(self.n_items, dtype=np.float32)
+
+    def _add_layers(self, person: _Features, start: Float64, add: Callable[[Source, str, float], None]) -> None:
+        """Add what each feature changes in the layers' answer. start: (width,), the first layer without them."""
 
     def item_embeddings(self) -> Float32:
         """float32 (n_items, factors), the sum of the vectors of an item's features; NaN where it has none."""
@@ -479,8 +537,8 @@ class DeepFm(FactorizationMachine):
     spec = DEEP_FM
 
     _method = (
-        "the product of every feature of the person with every one of the item, exactly, and the layers by integrated "
-        "gradients, from a pair of which nothing is known"
+        "what the average person gets, the products of the item's features with those of the person, less the average "
+        "person's, exactly, and the layers from the average person to this one by integrated gradients"
     )
 
     def _layers(self) -> tuple[int, ...]:
@@ -505,20 +563,25 @@ class DeepFm(FactorizationMachine):
         into: Float64 = np.einsum("mf,mfh->mh", vectors, kernels[fields])
         return into
 
-    def _add_layers(self, person: _Features, thing: _Features, add: Callable[[Source, str, float], None]) -> float:
+    def _layers_of_items(self, start: Float64) -> Float32:
+        answers: Float32 = np.zeros((1, self.n_items), dtype=np.float32)
+        self._add_tower(answers, start[None].astype(np.float32), self.parts_[-1]["first"])
+        return answers.ravel()
+
+    def _add_layers(self, person: _Features, start: Float64, add: Callable[[Source, str, float], None]) -> None:
         """By integrated gradients (Sundararajan et al. 2017, equation 3): a straight path in `_PATH_STEPS` midpoints.
 
-        The path from no features to all of them is one of sums of the first layer, in which each feature has its share.
+        The path from the average person to this one is one of sums of the first layer, in which each feature has its
+        share.
         """
-        end = person.first.sum(0) + thing.first.sum(0)
         shares = (np.arange(_PATH_STEPS) + 0.5) / _PATH_STEPS
-        slope = _tower_gradients(shares[:, None] * end, self._tower_weights()).mean(0)
-        for part, whole in ((person, "this person, in the layers"), (thing, "this item, in the layers")):
-            for label, value in zip(part.labels, (part.first @ slope).tolist(), strict=True):
-                add(Source.FEATURE if label else Source.MODEL, label or whole, value)
-        nothing = np.zeros((1, 1), dtype=np.float32)
-        self._add_tower(nothing, np.zeros((1, len(end)), np.float32), np.zeros((1, len(end)), np.float32))
-        return float(nothing[0, 0])
+        path = start + shares[:, None] * person.first.sum(0)
+        slope = _tower_gradients(path, self._tower_weights()).mean(0)
+        for label, value in zip(person.labels, (person.first @ slope).tolist(), strict=True):
+            if label:
+                add(Source.FEATURE, f"{label} with this item", value)
+            else:
+                add(Source.MODEL, "this person with this item, in the layers", value)
 
 
 def _tower_gradients(sums: Float64, layers: list[tuple[Float32, Float32]]) -> Float64:

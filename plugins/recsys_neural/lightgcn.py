@@ -359,18 +359,20 @@ class LightGcn(Recommender):
         parts = (self.shares_[history.indices] * history.data[:, None]) @ wanted.T
         known = bool(self._known_people(query)[0])
         own = wanted @ self.own_vectors_[query.users[0]] if known else np.zeros(len(items), dtype=np.float32)
+        level = float(self.item_bias_[self.known_items_].mean())
         return [
             Explanation.of(
                 int(item),
                 float(score),
                 [
-                    Contribution(Source.BIAS, float(self.item_bias_[item]), label="how often it is chosen"),
+                    Contribution(Source.BIAS, float(self.item_bias_[item]) - level, label="how often it is chosen"),
                     Contribution(Source.MODEL, float(own[column]), label="the person beside the history"),
                     *(
                         Contribution(Source.HISTORY, float(part), int(code))
                         for code, part in zip(history.indices.tolist(), parts[:, column], strict=True)
                     ),
                 ],
+                base=level,
                 additive=True,
                 faithful_to_removal=False,
                 method="the share of each item of the history in the person's vector, times the item's",

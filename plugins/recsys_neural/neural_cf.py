@@ -180,55 +180,81 @@ class _NeuralCf(Recommender):
         if "user_factors" in weights:
             scores += (weights["user_factors"][people] * weights["factor_weights"]) @ weights["item_factors"][chosen].T
         if "tower_users" in weights:
-            self._add_tower(scores, people, weights["tower_items"][chosen])
+            self._add_tower(scores, weights["tower_users"][people], weights["tower_items"][chosen])
         return scores
 
-    def _add_tower(self, scores: Float32, people: Int32, of_items: Float32) -> None:
-        """Add the tower's output to scores (n, m)."""
+    def _add_tower(self, scores: Float32, of_people: Float32, of_items: Float32) -> None:
+        """Add the tower's output for vectors of n people and m items to scores (n, m)."""
         weights, depth = self.weights_, len(self.params.layers)
         first, width = weights["kernels.0"], of_items.shape[1]
         layers = [(weights[f"offsets.{level}"], weights[f"kernels.{level + 1}"]) for level in range(depth)]
-        add_tower(scores, weights["tower_users"][people] @ first[:, :width].T, of_items @ first[:, width:].T, layers)
+        add_tower(scores, of_people @ first[:, :width].T, of_items @ first[:, width:].T, layers)
 
     def _explain(self, query: Query, items: Int32, scores: Float32) -> list[Explanation]:
-        """Parts in units of the score; `_unit` and `_of_everything` say how those of the network become that."""
+        """Parts in units of the score; `_unit` and `_beside` say how those of the network become that."""
         weights, unit = self.weights_, self._unit()
         user = int(query.users[0])
         history = np.unique(query.items[self.known_items_[query.items]])
         parts = np.zeros((len(history), len(items)), dtype=np.float32)
         if "user_factors" in weights and len(history):
             directions = weights["item_factors"][history] * weights["factor_weights"]
-            shares = _ridge_weights(directions, weights["user_factors"][user])
+            departing = weights["user_factors"][user] - self._average_person("user_factors")
+            shares = _ridge_weights(directions, departing)
             parts = shares[:, None] * (directions @ (weights["item_factors"][items] * weights["factor_weights"]).T)
-        layers = np.zeros((1, len(items)), dtype=np.float32)
+        layers = np.zeros((2, len(items)), dtype=np.float32)
         if "tower_users" in weights:
-            self._add_tower(layers, np.array([user], dtype=np.int32), weights["tower_items"][items])
+            both = np.stack((weights["tower_users"][user], self._average_person("tower_users")))
+            self._add_tower(layers, both, weights["tower_items"][items])
+        of_layers = unit * (layers[0] - layers[1])
+        general = unit * self._with_the_average_person()
+        level = float(general[self.known_items_].mean())
+        base, of_person = self._beside(user)
         return [
             Explanation.of(
                 int(item),
                 float(score),
                 [
-                    *self._of_everything(user, int(item)),
-                    Contribution(Source.MODEL, unit * float(layers[0, column]), label="layers over person and item"),
+                    *of_person,
+                    Contribution(Source.BIAS, float(general[item]) - level, label=self._of_item),
+                    Contribution(Source.MODEL, float(of_layers[column]), label="layers over person and item"),
                     *(
                         Contribution(Source.HISTORY, unit * float(part), int(code))
                         for code, part in zip(history.tolist(), parts[:, column], strict=True)
                     ),
                 ],
+                base=base + level,
                 additive=False,
                 faithful_to_removal=False,
-                method="the person's vector divided among those of the history; what they do not span is left over",
+                method="what the average person gets, and how this person's vector departs from the average one, "
+                "divided among those of the history; what they do not span is left over",
             )
             for column, (item, score) in enumerate(zip(items, scores, strict=True))
         ]
+
+    _of_item = "how often it is chosen"
+
+    def _average_person(self, name: str) -> Float32:
+        """The mean vector, by the name of its weights, of the people met in `fit`."""
+        average: Float32 = self.weights_[name][self.known_users_].mean(0)
+        return average
+
+    def _with_the_average_person(self) -> Float32:
+        """float32 (n_items,), what the network answers for the average person, without a bias of that person."""
+        weights = self.weights_
+        answers = weights["item_bias"][None].copy()
+        if "user_factors" in weights:
+            answers += (self._average_person("user_factors") * weights["factor_weights"]) @ weights["item_factors"].T
+        if "tower_users" in weights:
+            self._add_tower(answers, self._average_person("tower_users")[None], weights["tower_items"])
+        return answers.ravel()
 
     def _unit(self) -> float:
         """How much of the score one of the network's output is."""
         return 1.0
 
-    def _of_everything(self, user: int, item: int) -> list[Contribution]:
-        """What neither the vectors nor the layers give."""
-        return [Contribution(Source.BIAS, float(self.weights_["item_bias"][item]), label="how often it is chosen")]
+    def _beside(self, user: int) -> tuple[float, list[Contribution]]:
+        """Where the score begins beside the network's output, and what of it is the person's."""
+        return 0.0, []
 
     def item_embeddings(self) -> Float32:
         """float32 (n_items, factors), of the gmf part where there is one; rows of items not met in `fit` are NaN."""
@@ -430,13 +456,11 @@ class NeuralCfRating(_NeuralCf):
     def _unit(self) -> float:
         return self.spread_
 
-    def _of_everything(self, user: int, item: int) -> list[Contribution]:
-        of_user = self.mean_ + self.spread_ * float(self.weights_["user_bias"][user])
-        of_item = self.spread_ * float(self.weights_["item_bias"][item])
-        return [
-            Contribution(Source.BIAS, of_user, label="how high the person rates"),
-            Contribution(Source.BIAS, of_item, label="how high it is rated"),
-        ]
+    def _beside(self, user: int) -> tuple[float, list[Contribution]]:
+        of_user = self.spread_ * float(self.weights_["user_bias"][user])
+        return self.mean_, [Contribution(Source.BIAS, of_user, label="how this person rates")]
+
+    _of_item = "how this item is rated"
 
     def _score(self, query: Query, items: Int32 | None) -> npt.NDArray[Any]:
         return self.mean_ + self.spread_ * super()._score(query, items)

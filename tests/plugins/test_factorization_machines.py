@@ -338,9 +338,57 @@ def test_explanations_name_the_features_that_matter(deep: bool) -> None:
         for item, explanation in explanations.items()
     }
     assert of_features[40] > of_features[41]
-    labels = {part.label for part in explanations[6].contributions}
-    assert {"how this person rates", "how this item is rated", "this person with this item"} <= labels
-    assert {"kind: highland", "region: valley with kind: highland", "an average moment with this item"} <= labels
+    kinds = {part.label: part.kind for part in explanations[6].contributions}
+    assert kinds["how this person rates"] is kinds["how this item is rated"] is Source.BIAS
+    assert kinds["kind: highland"] is kinds["region: valley with kind: highland"] is Source.FEATURE
+    assert kinds["this person with this item"] is Source.MODEL
+    assert not any("moment" in label for label in kinds)
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_what_does_not_depend_on_the_person_is_a_bias_of_the_item(deep: bool) -> None:
+    data = made_data.communities().train
+    model = fitted(deep=deep, epochs=5)
+    people = np.flatnonzero(model.known_users_)
+    parts = {
+        person: {
+            explanation.item: {(part.kind, part.label): part.value for part in explanation.contributions}
+            for explanation in model.explain(Query.of_users(data, [person]), [6, 9])
+        }
+        for person in people.tolist()
+    }
+    for item in (6, 9):
+        own = {parts[person][item][Source.BIAS, "how this item is rated"] for person in people.tolist()}
+        assert max(own) - min(own) < 1e-6
+    if not deep:
+        of_person = [
+            sum(value for (kind, _), value in parts[person][6].items() if kind is not Source.BIAS)
+            for person in people.tolist()
+        ]
+        assert np.mean(of_person) == pytest.approx(0, abs=1e-4), "what people have in common is no reason of one person"
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_stated_moment_is_named_as_one_that_all_share(deep: bool) -> None:
+    data = made_data.communities().train
+    model = fitted(deep=deep, epochs=5)
+    asked = replace(Query.of_users(data, [0]), as_of=np.array([13 * 3600 + 60], dtype=np.int64))
+    explanation = model.explain(asked, [6])[0]
+    assert abs(explanation.residual) < 1e-3
+    of_moment = {part.label for part in explanation.contributions if part.kind is Source.BIAS}
+    assert {"between 13:00 and 14:00 UTC", "on a Thursday"} <= of_moment
+
+
+def test_the_items_that_are_chosen_most_have_a_bias_above_zero() -> None:
+    data = made_data.communities().train
+    model = fitted(mode="ranking", epochs=5)
+    counts = np.where(data.item_counts > 0, data.item_counts, np.nan)
+    often, seldom = int(np.nanargmax(counts)), int(np.nanargmin(counts))
+    biases = [
+        next(part.value for part in explanation.contributions if part.label == "how often it is chosen")
+        for explanation in model.explain(Query.of_users(data, [0]), [often, seldom])
+    ]
+    assert biases[0] > 0 > biases[1]
 
 
 def test_a_product_of_features_is_explained_as_it_is() -> None:

@@ -240,9 +240,30 @@ def test_the_explanation_names_popularity_and_the_history() -> None:
     for explanation in model.explain(query, items):
         kinds = {part.kind for part in explanation.contributions}
         assert kinds == {Source.BIAS, Source.HISTORY}
-        personal = explanation.score - next(p.value for p in explanation.contributions if p.kind is Source.BIAS)
+        bias = next(p.value for p in explanation.contributions if p.kind is Source.BIAS)
+        personal = explanation.score - explanation.base - bias
         named = sum(part.value for part in explanation.contributions if part.kind is Source.HISTORY)
         assert abs(personal - named) < abs(personal) + 1e-6
+
+
+@pytest.mark.parametrize("method", ["gmf", "mlp", "neumf"])
+def test_explained_biases_say_how_an_item_stands_with_everybody(method: str) -> None:
+    train = made_data.communities().train
+    model = fitted(method=method, epochs=10)
+    items = np.flatnonzero(model.known_items_)
+    people = [4, 7]
+    biases = np.array(
+        [
+            [
+                next(part.value for part in explanation.contributions if part.kind is Source.BIAS)
+                for explanation in model.explain(Query.of_users(train, [person]), items)
+            ]
+            for person in people
+        ]
+    )
+    np.testing.assert_allclose(biases[0], biases[1], atol=1e-6)
+    assert biases[0].mean() == pytest.approx(0, abs=1e-4)
+    assert biases[0, np.argmax(train.item_counts[items])] > 0, "what most people choose stands above the average item"
 
 
 def naive_multinomial(model: MultVae, history: list[int]) -> npt.NDArray[Any]:
