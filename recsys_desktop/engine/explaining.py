@@ -190,16 +190,19 @@ def own_view(
 
 def _telling(served: ServedModel, query: Query, explanation: Explanation, favoured: bool) -> Telling:
     capabilities = served.spec.capabilities
+    # Parts that neither add up nor say what a removal changes are an account of the vectors alone, not of ratings.
+    estimated = not (explanation.additive or explanation.faithful_to_removal)
     return Telling(
         served.spec.name,
         item_facts(served, explanation.item),
         exact=explanation.additive,
-        rating_aware=capabilities.uses_ratings,
+        rating_aware=capabilities.uses_ratings and not estimated,
         predicts_ratings=capabilities.predicts_ratings,
         for_everybody=capabilities.serves is Serves.EVERYONE,
         blends=served.spec.family is Family.HYBRID,
         has_choices=bool(query.lengths[0]),
         favoured=favoured,
+        residual=explanation.residual if estimated else 0.0,
     )
 
 

@@ -22,7 +22,7 @@ WORDINGS = {
     "because-chosen": "Because you chose {items}{share}.",
     "because-rated": "Because you rated {items}{share}.",
     "because-alike": "It has {labels} in common with {items}{share}.",
-    "because-features": "It matches what you chose: {labels}{share}.",
+    "because-features": "What speaks for it with you: {labels}{share}.",
     "because-interests": "It matches your {labels}{share}.",
     "because-people": "People whose choices are like yours chose it: {labels}{share}.",
     "because-raters": "People who rate alike with you gave it more than usual: {labels}{share}.",
@@ -31,6 +31,9 @@ WORDINGS = {
     "because-model": "{labels} places it high for you.",
     "because-general": "It does well with everybody: {labels}{share}.",
     "because-learnt": "{algorithm} places it here from your choices taken together.",
+    "low-chosen": "It stands low for you; what speaks for it most is that you chose {items}.",
+    "low-labels": "It stands low for you; what speaks for it most: {labels}.",
+    "features-against-it": "More speaks against it with you than for it, most of all: {labels}.",
     "more-speaks-against-it": "Your choices speak more against it than for it, {items} most.",
     "chosen-by": "{people} chose it.",
     "chosen-lately": "It was chosen lately: it counts {amount} people, older choices counting for less.",
@@ -142,7 +145,8 @@ class Telling:
     algorithm: its name. exact: the parts add up to the score. rating_aware: the values of ratings matter.
     predicts_ratings: scores are in rating units. for_everybody: the scores are the same for all people. blends: parts
     of the kind MODEL are members with names. has_choices: the person has a history. favoured: the item does not stand
-    in the lower half for this person. facts: what the data says of the item.
+    in the lower half for this person. residual: what the parts do not account for, in the score's unit, where they were
+    not measured and do not add up by construction. facts: what the data says of the item.
     """
 
     algorithm: str
@@ -154,6 +158,7 @@ class Telling:
     blends: bool = False
     has_choices: bool = True
     favoured: bool = True
+    residual: float = 0.0
 
 
 def sentence(
@@ -169,15 +174,18 @@ def sentence(
     The zero of a score may be arbitrary, so whether an item stands low is told by `telling.favoured`, not by a sign.
     What a person can check (choices, features, people) goes before models and factors, these before what holds for
     everybody; choices that weigh against an item in sum are named as its reason only where nothing general speaks for
-    it.
+    it. Choices that are smaller in sum than what is not accounted for are no reason, and what has no name goes before
+    what holds for everybody only where it is larger.
     """
     sums = {part.kind: 0.0 for part in parts}
     positive = dict(sums)
     for part in parts:
         sums[part.kind] += part.value
         positive[part.kind] += max(part.value, 0.0)
-    history = Source.HISTORY.value
-    if not telling.favoured and sums.get(history, 0.0) < 0:
+    history, feature = Source.HISTORY.value, Source.FEATURE.value
+    if abs(sums.get(history, 0.0)) <= abs(telling.residual):
+        positive.pop(history, None)
+    elif not telling.favoured and sums[history] < 0:
         worst = sorted((part for part in parts if part.kind == history), key=lambda part: part.value)[:_SHOWN]
         return phrase("more-speaks-against-it", items=_items([name(part) for part in worst if part.value < 0], False))
     personal = {kind: value for kind, value in positive.items() if kind != Source.BIAS.value and value > 0}
@@ -186,9 +194,16 @@ def sentence(
         kind = max(concrete, key=lambda candidate: concrete[candidate])
     else:
         kind = max(personal, key=lambda candidate: personal[candidate], default="")
+    if kind == feature and sums[kind] < 0 and not telling.favoured:
+        against = sorted((part for part in parts if part.kind == kind), key=lambda part: part.value)[:_SHOWN]
+        return phrase("features-against-it", labels=[part.label for part in against if part.value < 0])
     general = _general(parts, score, telling)
-    if not kind or (sums[kind] <= 0 and general is not None and _speaks_for_all(parts, telling)):
-        return general or _unspecific(parts, telling)
+    if not kind or (kind == Source.MODEL.value and not telling.blends):
+        unnamed = max(sums.get(Source.MODEL.value, 0.0) + telling.residual, 0.0)
+        told = general if unnamed <= max(_value_for_all(parts, telling), 0.0) else None
+        return told or _unspecific(parts, telling)
+    if sums[kind] <= 0 and general is not None and _value_for_all(parts, telling) > 0:
+        return general
     strongest = sorted((part for part in parts if part.kind == kind and part.value > 0), key=lambda part: -part.value)
     named = [name(part) for part in strongest[:_SHOWN]]
     return _personal(kind, named, _share(sum(part.value for part in named), score) if telling.exact else None, telling)
@@ -199,20 +214,23 @@ def _personal(kind: str, named: Sequence[ExplanationPart], share: float | None, 
     if kind == Source.HISTORY.value and all(part.shared for part in named):
         return phrase("because-alike", labels=_common(named), items=_items(named, False), share=share)
     if kind == Source.HISTORY.value:
+        if not telling.favoured:
+            return phrase("low-chosen", items=_items(named, False))
         rated = telling.rating_aware and all(part.rating is not None for part in named)
         return phrase("because-rated" if rated else "because-chosen", items=_items(named, rated), share=share)
     if kind == Source.FEATURE.value:
         stated = [label[label.index(_INTEREST) :] for label in labels if _INTEREST in label]
         if stated:
             return phrase("because-interests", labels=stated, share=share if len(stated) == len(labels) else None)
-        return phrase("because-features", labels=labels, share=share)
     if kind == Source.NEIGHBOUR.value:
         key = "because-raters" if telling.rating_aware else "because-people"
         return phrase(key, labels=labels, share=share)
+    if not telling.favoured:
+        return phrase("low-labels", labels=labels)
+    if kind == Source.FEATURE.value:
+        return phrase("because-features", labels=labels, share=share)
     if kind == Source.FACTOR.value:
         return phrase("because-factors", algorithm=telling.algorithm, labels=labels, share=share)
-    if not telling.blends:
-        return phrase("because-learnt", algorithm=telling.algorithm)
     return phrase("because-models" if len(labels) > 1 else "because-model", labels=labels)
 
 
@@ -220,7 +238,7 @@ def _common(named: Sequence[ExplanationPart]) -> list[str]:
     """What the named items share with the explained one: what all of them share where there is something, else all."""
     lists = [part.shared.split(", ") for part in named]
     of_all = [label for label in lists[0] if all(label in others for others in lists)]
-    return of_all or list(dict.fromkeys(label for labels in lists for label in labels[:1]))
+    return list(dict.fromkeys(of_all or [label for labels in lists for label in labels[:1]]))
 
 
 def _items(named: Sequence[ExplanationPart], rated: bool) -> list[dict[str, Any]]:
@@ -260,10 +278,13 @@ def _rated(facts: ItemFacts) -> Phrase:
     return phrase("rated-higher" if facts.rated_higher else "rated-lower", mean=facts.mean, overall=facts.overall)
 
 
-def _speaks_for_all(parts: Sequence[Weighed], telling: Telling) -> bool:
-    """Whether what holds for everybody raises the item."""
+def _value_for_all(parts: Sequence[Weighed], telling: Telling) -> float:
+    """How much what holds for everybody raises the item, in the score's unit."""
     of_item = [part.value for part in parts if part.kind == Source.BIAS.value and _bias_name(part) != PERSON_RATING]
-    return any(value > 0 for value in of_item) if of_item else telling.predicts_ratings and telling.facts.rated_higher
+    if of_item:
+        return sum(of_item)
+    higher = telling.predicts_ratings and telling.facts.rated_higher
+    return telling.facts.mean - telling.facts.overall if higher else 0.0
 
 
 def _unspecific(parts: Sequence[Weighed], telling: Telling) -> Phrase:

@@ -133,7 +133,7 @@ def test_no_wording_claims_a_feeling(wording: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [
-        ("feature", "It matches what you chose: Comedy and Drama."),
+        ("feature", "What speaks for it with you: Comedy and Drama."),
         ("neighbour", "People whose choices are like yours chose it: Comedy and Drama."),
         ("factor", "It fits the taste that X found in your choices: Comedy and Drama."),
         ("model", "Comedy and Drama place it high for you."),
@@ -164,6 +164,53 @@ def test_choices_that_weigh_against_an_item_in_sum_are_not_its_reason_where_ever
     assert sentence(parts, 4.0, aware).text == "People rate it 4.3 on average, more than the 3.6 of all items."
     worse = replace(aware, facts=ItemFacts(30, mean=3.0, overall=3.6))
     assert sentence(parts, 2.7, worse).text == "Because you rated Alien 5."
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("feature", "It stands low for you; what speaks for it most: Comedy."),
+        ("factor", "It stands low for you; what speaks for it most: Comedy."),
+        ("model", "It stands low for you; what speaks for it most: Comedy."),
+        ("history", "It stands low for you; what speaks for it most is that you chose Comedy."),
+    ],
+)
+def test_an_item_that_stands_low_is_not_praised(kind: str, expected: str) -> None:
+    parts = [ExplanationPart("Comedy", 0.2, kind), ExplanationPart("Drama", -0.1, kind)]
+    telling = Telling("X", FACTS, blends=True, rating_aware=True, favoured=False)
+    assert sentence(parts, -0.5, telling).text == expected
+
+
+def test_features_that_speak_against_an_item_in_sum_are_said_to() -> None:
+    parts = [ExplanationPart("Comedy", 0.2, "feature"), ExplanationPart("Drama", -0.4, "feature")]
+    words = sentence(parts, -0.5, Telling("X", FACTS, favoured=False))
+    assert words.text == "More speaks against it with you than for it, most of all: Drama."
+
+
+@pytest.mark.parametrize(
+    ("bias", "history", "residual", "expected"),
+    [
+        (0.8, 0.009, -0.07, "30 people chose it."),
+        (-0.3, 0.009, -0.07, "30 people chose it."),
+        (0.1, 0.009, 0.3, "X places it here from your choices taken together."),
+        (0.8, 0.2, -0.07, "Because you chose Heat."),
+        (-0.3, 0.2, 0.1, "Because you chose Heat."),
+        (0.8, -0.009, -0.07, "30 people chose it."),
+    ],
+)
+def test_choices_smaller_than_what_is_not_accounted_for_are_no_reason(
+    bias: float, history: float, residual: float, expected: str
+) -> None:
+    parts = [ExplanationPart("how often it is chosen", bias, "bias"), ExplanationPart("Heat", history, "history", "1")]
+    for favoured in (True, False) if history < abs(residual) else (True,):
+        telling = Telling("X", FACTS, residual=residual, favoured=favoured)
+        assert sentence(parts, 1.0, telling).text == expected
+
+
+def test_what_has_no_name_goes_before_what_holds_for_everybody_only_where_it_is_larger() -> None:
+    bias = ExplanationPart("how often it is chosen", 0.5, "bias")
+    assert sentence([bias, ExplanationPart("layers", 0.1, "model")], 0.6, Telling("X", FACTS)).key == "chosen-by"
+    assert sentence([bias, ExplanationPart("layers", 0.9, "model")], 1.4, Telling("X", FACTS)).key == "because-learnt"
 
 
 @pytest.mark.parametrize(
@@ -283,6 +330,6 @@ def test_a_model_without_any_score_is_not_said_to_miss_the_items(
 
 def test_a_sentence_can_leave_the_share_out() -> None:
     whole = phrase("because-features", labels=["Drama", "Crime"], share=0.25)
-    assert whole.text == "It matches what you chose: Drama and Crime (25% of its score)."
-    assert without_share(whole) == "It matches what you chose: Drama and Crime."
+    assert whole.text == "What speaks for it with you: Drama and Crime (25% of its score)."
+    assert without_share(whole) == "What speaks for it with you: Drama and Crime."
     assert without_share(phrase("random")) == "Picked at random."

@@ -9,7 +9,7 @@ import pytest
 
 from recsys_desktop.api.algorithm import AlgorithmSpec, Serves
 from recsys_desktop.api.explanation import Source
-from recsys_desktop.engine import Engine, ImportRequest, RecommendRequest, TrainRequest
+from recsys_desktop.engine import Engine, ExplainRequest, ImportRequest, RecommendRequest, TrainRequest
 from recsys_desktop.engine.plugins import Registry
 from recsys_desktop.engine.results import Recommendation
 
@@ -116,6 +116,26 @@ def test_the_first_of_a_list_has_the_reason_of_its_algorithm(
     for person in PEOPLE:
         first = shipped.recommend(RecommendRequest(algorithm, person, n=1)).items[0]
         assert first.sentence.key in expected
+
+
+@pytest.mark.parametrize("algorithm", ["ncf", "ncf-rating", "fm", "deepfm"])
+def test_learnt_vectors_claim_no_more_than_their_parts(shipped: Engine, algorithm: str) -> None:
+    shipped.train(TrainRequest(algorithm, "toy", params={"epochs": 5}))
+    catalogue = shipped.dataset("toy").item_vocabulary.ids
+    for person in PEOPLE:
+        for item in catalogue:
+            view = shipped.explain(ExplainRequest(algorithm, str(item), person))
+            told = view.sentence
+            assert "you rated" not in told.text
+            assert not any("moment" in part.label for part in view.parts)
+            labels = [part.label for part in view.parts if part.kind == Source.FEATURE]
+            assert len(labels) == len(set(labels))
+            if told.key in ("because-features", "low-labels"):
+                values = {part.label: part.value for part in view.parts if part.kind == Source.FEATURE}
+                assert all(values[label] > 0 for label in told.values["labels"])
+            if told.key in NAMES_CHOICES:
+                of_history = sum(part.value for part in view.parts if part.kind == Source.HISTORY)
+                assert abs(of_history) > abs(view.residual)
 
 
 def test_the_count_of_popularity_is_that_of_the_data(shipped: Engine) -> None:
