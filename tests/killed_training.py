@@ -11,6 +11,8 @@ from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 REQUEST: dict[str, Any] = {"params": {"epochs": 12, "patience": 12, "factors": 8}, "seed": 5}
+PAUSE_BEFORE_KILL = 0.6
+"""Seconds that the epoch before the one in which a training is killed takes longer than it would."""
 
 TRAINING = """
 import sys, time
@@ -23,14 +25,14 @@ folder, phase, step = sys.argv[1], sys.argv[2], int(sys.argv[3])
 class Run(EngineRun):
     def log_entry(self, entry):
         super().log_entry(entry)
-        time.sleep(0.6 if (entry.phase, entry.step) == (phase, step - 1) else 0)
+        time.sleep({PAUSE} if (entry.phase, entry.step) == (phase, step - 1) else 0)
         if (entry.phase, entry.step) == (phase, step):
             print("there", flush=True)
             time.sleep(600)
 
 with Engine.open(folder, threads=1) as engine:
     engine.train(TrainRequest("ncf", "toy", **{REQUEST}), Run(device="cpu"))
-""".replace("{REQUEST}", repr(REQUEST))
+""".replace("{REQUEST}", repr(REQUEST)).replace("{PAUSE}", repr(PAUSE_BEFORE_KILL))
 
 
 def kill_at(folder: Path, phase: str, step: int) -> None:

@@ -55,6 +55,10 @@ class RunContext:
     epochs: train exactly this many epochs, without validation or early stopping; None leaves it to the parameters.
     checkpoints: an existing folder where the run may keep what it needs to resume, or None.
 
+    Attributes
+    ----------
+    earlier_seconds: how long what is taken up from checkpoints took when it was computed; whoever takes it up adds it.
+
     Raises
     ------
     InvalidParameter: there is no such device; whether the machine has it is seen where it is used.
@@ -74,6 +78,7 @@ class RunContext:
         self.device = check_device(device)
         self.epochs = epochs
         self.checkpoints = checkpoints
+        self.earlier_seconds = 0.0
 
     @property
     def should_stop(self) -> bool:

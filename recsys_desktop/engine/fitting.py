@@ -196,19 +196,24 @@ class FitContext(RunPart):
         epochs = self._member_epochs.get(key)
         phase = f"{self.phase} {algorithm}".strip()
         if not spec.capabilities.trains_in_epochs or epochs is not None:
-            return _fitted(job, train, FitContext(job, self.run, span, phase=phase, epochs=epochs))
+            return self._fitted_member(job, train, FitContext(job, self.run, span, phase=phase, epochs=epochs))
         if self._held_out is not None:
             context = FitContext(job, self.run, span, phase=phase, held_out=self._held_out, history=train)
-            model = _fitted(job, train, context)
+            model = self._fitted_member(job, train, context)
         else:
             kept, held_out = set_aside(spec, train, job.seed)
             context = FitContext(job, self.run, span, phase=phase, held_out=held_out, history=kept)
-            model = _fitted(job, kept, context)
+            model = self._fitted_member(job, kept, context)
             if model.best_epoch_ is not None and not self.should_stop:
                 context = FitContext(job, self.run, span, phase=phase, epochs=model.best_epoch_)
-                model = _fitted(job, train, context)
+                model = self._fitted_member(job, train, context)
         if model.best_epoch_ is not None:
             self._member_epochs[key] = model.best_epoch_
+        return model
+
+    def _fitted_member(self, job: FitJob, train: Dataset, context: FitContext) -> Recommender:
+        model = _fitted(job, train, context)
+        self.earlier_seconds += context.earlier_seconds
         return model
 
 
@@ -340,6 +345,7 @@ class WarmUpContext(FitContext):
 def _measured(job: FitJob, train: Dataset, context: FitContext) -> tuple[Recommender, float, int]:
     """A fitted model, the seconds of its `fit`, and the peak of resident memory above the start of `fit`, in bytes.
 
+    The seconds include those that went into what is taken up from the checkpoint of a killed run.
     Imports and compiled kernels are paid before, and whether the model can answer is tried after, so that the figures
     do not depend on what the process did earlier.
     """
@@ -357,7 +363,7 @@ def _measured(job: FitJob, train: Dataset, context: FitContext) -> tuple[Recomme
             with PeakMemory() as peak:
                 start = time.perf_counter()
                 model.fit(train, context)
-                seconds = time.perf_counter() - start
+                seconds = time.perf_counter() - start + context.earlier_seconds
             context.check()
             _try_out(model, train)
     return model, seconds, peak.bytes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
@@ -204,7 +205,8 @@ def arrays_of(network: torch.nn.Module) -> dict[str, npt.NDArray[Any]]:
 class _Progress:
     """How far a training is; a checkpoint holds this beside the weights and the state of the optimiser.
 
-    parts: into how many each batch is divided, after memory was short. logged: the figures of each epoch.
+    parts: into how many each batch is divided, after memory was short. logged: the figures of each epoch. seconds: how
+    long it took.
     """
 
     epoch: int = 0
@@ -213,6 +215,7 @@ class _Progress:
     waited: int = 0
     parts: int = 1
     finished: bool = False
+    seconds: float = 0.0
     logged: list[dict[str, float]] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
@@ -326,6 +329,7 @@ class _Training(Generic[Batch]):
         self.device = next(network.parameters()).device
         self.dropouts = [module for module in network.modules() if isinstance(module, SeededDropout)]
         self.progress = _Progress()
+        self.began = time.perf_counter()
         self.best_weights: dict[str, torch.Tensor] | None = None
         self.checkpoint: CheckpointFile | None = None
         self.half = half_precision(self.device) if settings.mixed_precision else None
@@ -486,6 +490,8 @@ class _Training(Generic[Batch]):
             return
         tensors, state = found
         self.progress = _Progress.from_dict(state["progress"])
+        self.run.earlier_seconds += self.progress.seconds
+        self.began = time.perf_counter() - self.progress.seconds
         self.network.load_state_dict(_under(tensors, "network"))
         self.best_weights = _under(tensors, "best") or None
         slots: dict[int, dict[str, Any]] = {int(slot): dict(rest) for slot, rest in state["optimizer"].items()}
@@ -517,6 +523,7 @@ class _Training(Generic[Batch]):
         checkpoint, progress = self.checkpoint, self.progress
         if checkpoint is None or not checkpoint.due(progress.finished):
             return
+        progress.seconds = time.perf_counter() - self.began
         tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
         tensors |= {f"best.{name}": value for name, value in (self.best_weights or {}).items()}
         slots: dict[str, dict[str, Any]] = {}

@@ -135,3 +135,17 @@ def test_a_member_that_is_no_algorithm_is_a_wrong_parameter_before_anything_runs
         with pytest.raises(InvalidParameter, match="'members': there is no algorithm 'eese'; did you mean 'ease'"):
             ask()
     assert len(engine.runs()) == runs
+
+
+def test_what_was_computed_before_a_run_was_killed_counts_with_hybrids_too(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit_together = toys.ToyTogether._fit
+
+    def taken_up(self, train, run):
+        run.earlier_seconds += 1000.0
+        fit_together(self, train, run)
+
+    monkeypatch.setattr(toys.ToyTogether, "_fit", taken_up)
+    assert 1000 <= engine.train(TrainRequest("toy-together", "toy")).fit_seconds < 1100
+    assert 1000 <= engine.train(TrainRequest("toy-blend", "toy")).fit_seconds < 1100

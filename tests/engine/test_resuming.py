@@ -18,7 +18,7 @@ from recsys_desktop.engine import (
     TrainRequest,
     UnknownName,
 )
-from tests.killed_training import REQUEST, kill_at
+from tests.killed_training import PAUSE_BEFORE_KILL, REQUEST, kill_at
 
 
 def opened(folder: Path) -> Engine:
@@ -62,6 +62,8 @@ def test_a_killed_training_is_resumed_and_gives_the_same_model(folder: Path, pha
         for name, weights in one.fitted_state()["weights_"].items():
             np.testing.assert_array_equal(weights, other.fitted_state()["weights_"][name])
         assert resumed.seed == REQUEST["seed"]
+        if phase == "refit":
+            assert resumed.fit_seconds >= PAUSE_BEFORE_KILL
         record = engine.workspace.run(resumed.run_id or "")
         assert record.request["resumes"] == left.run_id
         assert record.id in (engine.workspace.run(left.run_id).error or "")
