@@ -52,6 +52,7 @@ WORDINGS = {
 
 _SHOWN = 2
 _LEAST_SHARE = 0.1
+_LEAST_BESIDE_GENERAL = 0.05
 
 _CONCRETE = (Source.HISTORY.value, Source.FEATURE.value, Source.NEIGHBOUR.value)
 _INTEREST = "interest in "
@@ -173,9 +174,9 @@ def sentence(
 
     The zero of a score may be arbitrary, so whether an item stands low is told by `telling.favoured`, not by a sign.
     What a person can check (choices, features, people) goes before models and factors, these before what holds for
-    everybody; choices that weigh against an item in sum are named as its reason only where nothing general speaks for
-    it. Choices that are smaller in sum than what is not accounted for are no reason, and what has no name goes before
-    what holds for everybody only where it is larger.
+    everybody, unless they come to next to nothing beside it; choices that weigh against an item in sum are named as its
+    reason only where nothing general speaks for it. Choices that are smaller in sum than what is not accounted for are
+    no reason, and what has no name goes before what holds for everybody only where it is larger.
     """
     sums = {part.kind: 0.0 for part in parts}
     positive = dict(sums)
@@ -202,7 +203,8 @@ def sentence(
         unnamed = max(sums.get(Source.MODEL.value, 0.0) + telling.residual, 0.0)
         told = general if unnamed <= max(_value_for_all(parts, telling), 0.0) else None
         return told or _unspecific(parts, telling)
-    if sums[kind] <= 0 and general is not None and _value_for_all(parts, telling) > 0:
+    for_all = _value_for_all(parts, telling)
+    if general is not None and for_all > 0 and sums[kind] <= _LEAST_BESIDE_GENERAL * for_all:
         return general
     strongest = sorted((part for part in parts if part.kind == kind and part.value > 0), key=lambda part: -part.value)
     named = [name(part) for part in strongest[:_SHOWN]]

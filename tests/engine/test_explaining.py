@@ -291,7 +291,10 @@ def test_an_item_that_the_person_has_is_said_to_be_in_no_list(trained: Engine) -
 
 def test_a_personal_reason_goes_before_a_general_one() -> None:
     parts = [ExplanationPart("item bias", 3.0, "bias"), ExplanationPart("Heat", 0.3, "history", "1", 4.0)]
-    assert sentence(parts, 3.3, Telling("X", FACTS, exact=True, rating_aware=True)).key == "because-rated"
+    aware = Telling("X", FACTS, exact=True, rating_aware=True)
+    assert sentence(parts, 3.3, aware).key == "because-rated"
+    next_to_nothing = [replace(parts[0], label="how often it is chosen"), replace(parts[1], value=0.1)]
+    assert sentence(next_to_nothing, 3.1, aware).text == "30 people chose it."
 
 
 def test_a_sentence_keeps_its_values_apart_from_its_language() -> None:
