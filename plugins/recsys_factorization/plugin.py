@@ -248,8 +248,13 @@ class SVDPPParams(RidgeParams):
         tune=TuningRange(300.0, 10_000.0, log=True),
         advanced=True,
     )
-    epochs: int = param(
-        30, help="Passes over the ratings, by user and by item in turn; the step falls to nothing.", ge=2, le=1000
+    epochs: int | None = param(
+        None,
+        help="Passes over the ratings, by user and by item in turn; the step falls to nothing. Empty takes 30, and "
+        "more where there are fewer than 20,000 ratings.",
+        ge=2,
+        le=1000,
+        tune=TuningRange(20, 80, log=True),
     )
     learning_rate: float = param(
         0.03,

@@ -28,6 +28,8 @@ from recsys_factorization.temporal_kernels import distances_in_time, fit_item_ti
 
 _RATINGS_PER_CALL = 100_000
 _INITIAL_LENGTH = 0.1
+_EPOCHS = 30
+_FEW_RATINGS = 20_000
 
 
 class SVDPlusPlus(RidgeRecommender):
@@ -65,7 +67,14 @@ class SVDPlusPlus(RidgeRecommender):
         """Forecast; see the base class."""
         rows, factors, ratings = shape.n_users + shape.n_items, self.params.factors, shape.n_interactions
         memory = 60 * ratings + 20 * rows * factors + 200 * shape.n_items + 40 * shape.n_users + (4 << 20)
-        return Forecast(int(memory), 0.2 + self.params.epochs * ratings * (factors + 20) / 4e8, cheaper="svd")
+        seconds = 0.2 + self._epochs(ratings) * ratings * (factors + 20) / 4e8
+        return Forecast(int(memory), seconds, cheaper="svd")
+
+    def _epochs(self, n_ratings: int) -> int:
+        """As the parameter says, else more passes over fewer ratings, which make fewer steps each."""
+        asked: int | None = self.params.epochs
+        more = max(1.0, _FEW_RATINGS / max(n_ratings, 1)) ** 0.5
+        return asked or round(_EPOCHS * more)
 
     def check_state(self) -> None:
         """As `Recommender.check_state`."""
@@ -109,7 +118,7 @@ class SVDPlusPlus(RidgeRecommender):
 
     def _descend(self, users: _Side, items: _Side, generator: np.random.Generator, run: RunContext) -> None:
         """Epochs over the ratings, by user and by item in turn."""
-        epochs = self.params.epochs
+        epochs = self._epochs(len(users.ratings.data))
         for epoch in range(epochs):
             rate = self.params.learning_rate * (1 - epoch / epochs)
             rows, columns = (items, users) if epoch % 2 else (users, items)
