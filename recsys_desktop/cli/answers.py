@@ -10,7 +10,7 @@ import typer
 from recsys_desktop.cli.output import Output
 from recsys_desktop.cli.settings import Settings, everywhere
 from recsys_desktop.cli.text import NOTHING, counted, figure, percent
-from recsys_desktop.cli.values import filters
+from recsys_desktop.cli.values import filters, moment
 from recsys_desktop.cli.work import opened, running
 from recsys_desktop.engine import (
     Engine,
@@ -38,6 +38,11 @@ InterestOption = Annotated[
     typer.Option("--interest", metavar="TEXT", help="A stated interest, for algorithms that use them."),
 ]
 
+AsOfOption = Annotated[
+    str | None,
+    typer.Option("--as-of", metavar="DATE", help="Ask for this moment instead of now, where a model goes by time."),
+]
+
 
 def _history(engine: Engine, model: str, path: Path | None) -> list[HistoryEntry] | None:
     return None if path is None else engine.read_history(model, path)
@@ -60,12 +65,13 @@ def recommend(
     explain: Annotated[bool, typer.Option("--explain", help="With the contributions to each score.")] = False,
     filter: FilterOption = None,
     interest: InterestOption = None,
+    as_of: AsOfOption = None,
     include_seen: Annotated[bool, typer.Option("--include-seen", help="Also list what the person has.")] = False,
 ) -> None:
     """Recommend items to a user of the data, to somebody with a history, or to everybody."""
     output = Output(settings.json)
     if all_users:
-        if user is not None or history is not None or filter or interest or explain:
+        if user is not None or history is not None or filter or interest or explain or as_of:
             raise Misuse("--all-users goes with --out, -n and --include-seen only")
         if out is None:
             raise Misuse("--all-users needs --out FILE")
@@ -89,7 +95,8 @@ def recommend(
             not include_seen,
             wanted,
             tuple(interest or ()),
-            explain=explain,
+            moment(as_of),
+            explain,
         )
         answer = engine.recommend(request, run)
     output.document("recommend", answer)
@@ -158,6 +165,7 @@ def explain(
     history: HistoryOption = None,
     filter: FilterOption = None,
     interest: InterestOption = None,
+    as_of: AsOfOption = None,
 ) -> None:
     """Explain the score of an item for a person: contributions that add up, a sentence, and a what-if."""
     output = Output(settings.json)
@@ -165,7 +173,7 @@ def explain(
     wanted = filters(filter or ())
     with opened(settings, "read") as engine, running(settings) as run:
         entries = _history(engine, model, history)
-        request = ExplainRequest(model, item, user, entries, wanted, tuple(interest or ()))
+        request = ExplainRequest(model, item, user, entries, wanted, tuple(interest or ()), moment(as_of))
         view = engine.explain(request, run)
     output.document("explain", view)
     output.say(f"{view.title} ({view.item}), by {view.served_by}")

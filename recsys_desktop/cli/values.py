@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Collection, Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,25 @@ def algorithm_params(entries: Iterable[str], algorithms: Collection[str]) -> dic
             raise UnknownName("algorithm among those evaluated", algorithm, algorithms)
         found.setdefault(algorithm, {})[parameter] = value
     return found
+
+
+def moment(text: str | None) -> int | None:
+    """A moment in seconds since 1970: a date or time by ISO 8601 (UTC where it names no zone), or those seconds.
+
+    Raises
+    ------
+    Misuse: it is neither.
+    """
+    if text is None:
+        return None
+    wanted = text.strip()
+    if wanted.lstrip("-").isdigit() and len(wanted) > 8:
+        return int(wanted)
+    try:
+        found = datetime.fromisoformat(wanted)
+    except ValueError:
+        raise Misuse(f"--as-of '{text}': write a date (2024-05-31), a time (2024-05-31T20:15) or seconds") from None
+    return int((found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp())
 
 
 def filters(entries: Iterable[str]) -> dict[str, ConstraintValue]:
