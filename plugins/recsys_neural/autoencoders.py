@@ -19,6 +19,7 @@ from recsys_desktop.toolkit.torch_training import (
     TrainingSettings,
     adam,
     arrays_of,
+    checkpoint_key,
     choose_device,
     fitting_batch_size,
     seeded,
@@ -193,7 +194,7 @@ class _Autoencoder(Recommender):
             validate,
             begin_epoch=begin_epoch,
             halves=_Batch.halves,
-            key=train_data.fingerprint if run.checkpoints is not None else "",
+            key=checkpoint_key(self, train_data, run),
         )
         self.weights_ = {name: array.copy() for name, array in arrays_of(network).items()}
         self.best_epoch_ = result.best_epoch or None

@@ -33,6 +33,7 @@ from recsys_desktop.toolkit.torch_training import (
     TrainingSettings,
     adam,
     arrays_of,
+    checkpoint_key,
     choose_device,
     fitting_batch_size,
     halves_by_rows,
@@ -241,7 +242,7 @@ class FactorizationMachine(Recommender):
             run,
             validate,
             halves=halves_by_rows,
-            key=train_data.fingerprint if run.checkpoints is not None else "",
+            key=checkpoint_key(self, train_data, run),
         )
         self._take_from(network, sides, device)
         self.weights_ = {name: array.copy() for name, array in self.weights_.items()}

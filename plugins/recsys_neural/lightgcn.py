@@ -33,6 +33,7 @@ from recsys_desktop.toolkit.torch_training import (
     SeededDropout,
     TrainingSettings,
     adam,
+    checkpoint_key,
     choose_device,
     fitting_batch_size,
     seeded,
@@ -302,7 +303,7 @@ class LightGcn(Recommender):
             run,
             validate,
             halves=_Batch.halves,
-            key=train_data.fingerprint if run.checkpoints is not None else "",
+            key=checkpoint_key(self, train_data, run),
         )
         self._keep(network, graph, counts[known])
         self.best_epoch_ = result.best_epoch or None

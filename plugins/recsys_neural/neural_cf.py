@@ -35,6 +35,7 @@ from recsys_desktop.toolkit.torch_training import (
     TrainingSettings,
     adam,
     arrays_of,
+    checkpoint_key,
     choose_device,
     fitting_batch_size,
     halves_by_rows,
@@ -360,7 +361,7 @@ class NeuralCf(_NeuralCf):
                 run,
                 validate,
                 halves=halves_by_rows,
-                key=train_data.fingerprint if run.checkpoints is not None else "",
+                key=checkpoint_key(self, train_data, run),
                 **options,
             )
 
@@ -448,7 +449,7 @@ class NeuralCfRating(_NeuralCf):
             run,
             validate,
             halves=halves_by_rows,
-            key=train_data.fingerprint if run.checkpoints is not None else "",
+            key=checkpoint_key(self, train_data, run),
         )
         self.weights_ = {name: array.copy() for name, array in arrays_of(network).items()}
         self.best_epoch_ = result.best_epoch or None

@@ -16,6 +16,7 @@ from recsys_desktop.toolkit.torch_training import (
     TrainingSettings,
     adam,
     arrays_of,
+    checkpoint_key,
     choose_device,
     seeded,
     train,
@@ -244,7 +245,7 @@ class SequenceRecommender(Recommender):
             validate,
             begin_epoch=begin_epoch,
             halves=_Batch.halves,
-            key=train_data.fingerprint if run.checkpoints is not None else "",
+            key=checkpoint_key(self, train_data, run),
         )
         self._network = network.to("cpu").requires_grad_(False).eval()
         self.weights_ = arrays_of(network)

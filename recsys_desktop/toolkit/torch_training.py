@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import math
 import time
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from recsys_desktop.api import InvalidParameter, RecSysError, RunContext, Validation
+from recsys_desktop.api import Dataset, InvalidParameter, Recommender, RecSysError, RunContext, Validation
 from recsys_desktop.api.run import check_device
 from recsys_desktop.toolkit.checkpoints import CheckpointFile, digest
 
@@ -238,6 +239,13 @@ def halves_by_rows(batch: Rows) -> Sequence[Rows]:
     return [kind(*(None if part is None else part[span] for part in batch)) for span in spans]
 
 
+def checkpoint_key(model: Recommender, train_data: Dataset, run: RunContext) -> str:
+    """The `key` of a model's training: its algorithm, parameters and data; empty where the run keeps no checkpoints."""
+    if run.checkpoints is None:
+        return ""
+    return json.dumps([model.spec.id, model.params.to_dict(), train_data.fingerprint], sort_keys=True)
+
+
 def train(
     network: torch.nn.Module,
     optimizer: torch.optim.Optimizer,
@@ -277,7 +285,7 @@ def train(
         until they fit, for the rest of the training; their gradients are added, so that a step stays what it was.
     stage: names one of several trainings within one `fit`, in letters, digits and hyphens; the figures of all but
         "training" are logged under names that begin with it.
-    key: what else a checkpoint must agree in, such as the fingerprint of the data.
+    key: what else a checkpoint must agree in; see `checkpoint_key`.
     epochs: train exactly so many, without validation, whatever the run says: for what goes before the main training.
     span: the stretch of the run's progress that this training is.
 
