@@ -1,6 +1,6 @@
 """Measure how smoothly the real window beats while every shipped algorithm trains, and how soon training is stopped.
 
-    python benchmarks/heartbeat.py [--algorithms ease ncf ...] [--workspace DIR] [--json FILE]
+    python benchmarks/heartbeat.py [--algorithms ease ncf ...] [--epochs N] [--workspace DIR] [--json FILE]
 
 A timer fires every 5 ms; the budget for its gaps is p99 <= 25 ms and at most 100 ms. Each algorithm that trains for
 longer than a second is trained a second time and cancelled in the middle, by the button; the budget is 1 s until the
@@ -31,7 +31,7 @@ SETTLING_SECONDS = 1.2
 BUDGET_STOP_SECONDS = 1.0
 
 
-def measure(workspace: Path, wanted: list[str]) -> list[dict[str, object]]:
+def measure(workspace: Path, wanted: list[str], epochs: int | None) -> list[dict[str, object]]:
     """Train each algorithm in the window; returns one row each with its gaps in milliseconds."""
     from PySide6.QtCore import QEventLoop, Qt, QTimer
 
@@ -69,6 +69,8 @@ def measure(workspace: Path, wanted: list[str]) -> list[dict[str, object]]:
         heart.start()
         for algorithm in wanted or list(session.engine.registry.algorithms):
             workbench.choose(algorithm)
+            if epochs is not None and "epochs" in workbench.form.rows:
+                workbench.form.set_text("epochs", str(epochs))
             quiet = time.perf_counter() + SETTLING_SECONDS
             wait(partial(_is_quiet, session, quiet))
             beats.clear()
@@ -123,11 +125,12 @@ def main() -> int:
     """Print one line per algorithm; the exit code is 1 when one is over the budget."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--algorithms", nargs="*", default=[])
+    parser.add_argument("--epochs", type=int, help="of those that train in epochs, instead of their default")
     parser.add_argument("--workspace", type=Path)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     with TemporaryDirectory() as temporary:
-        rows = measure(options.workspace or Path(temporary) / "workspace", options.algorithms)
+        rows = measure(options.workspace or Path(temporary) / "workspace", options.algorithms, options.epochs)
     if options.json:
         options.json.write_text(json.dumps(rows, indent=2), encoding="utf-8")
     over = [
