@@ -169,7 +169,9 @@ class _NeuralCf(Recommender):
         memory = 20 * weights + 44 * shape.n_interactions + 4 * examples * row
         steps = shape.n_interactions / max(batch, 1)
         seconds = params.epochs * (steps * (examples * (row + 60) * 1e-9 + weights * 6e-10 + 3e-4))
-        return Forecast(int(memory) + 4_000_000, 0.1 + seconds, cheaper="ials", note="for the most epochs it may train")
+        return Forecast(
+            int(1.3 * memory) + 4_000_000, 0.1 + seconds, cheaper="ials", note="for the most epochs it may train"
+        )
 
     def _score(self, query: Query, items: Int32 | None) -> npt.NDArray[Any]:
         people = np.where(self._known_people(query), query.users, 0)

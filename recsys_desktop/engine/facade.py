@@ -116,6 +116,15 @@ class Engine:
         """Switch a plugin on or off; takes effect when the workspace is opened next. Returns it as it is now."""
         return self._session.set_plugin_enabled(name, enabled)
 
+    @property
+    def device(self) -> str:
+        """What neural models are trained on where a run does not say: "auto", "cpu", "cuda", "cuda:N" or "mps"."""
+        return self._session.device
+
+    def set_device(self, name: str) -> None:
+        """Keep in the workspace what neural models are trained on. Raises `InvalidParameter` for no such name."""
+        self._session.set_device(name)
+
     # Data
 
     def samples(self) -> list[Sample]:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from recsys_desktop.api.roles import Role
+from recsys_desktop.api.run import check_device
 from recsys_desktop.engine.errors import UnknownName
 from recsys_desktop.engine.plugins import DISABLED_SETTING, PluginInfo, Registry
 from recsys_desktop.workspace import (
-    DEVICE_SETTING,
     DatasetRecord,
     ModelRecord,
     Workspace,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from recsys_desktop.engine.serving import ServedModel
 
 PLUGINS_FOLDER = "plugins"
+DEVICE_SETTING = "device"
 THREADS_SETTING = "threads"
 MOST_THREADS = 8
 
@@ -114,6 +115,10 @@ class Session:
     def device(self) -> str:
         """What neural models are trained on where a run does not say: as in `RunContext`."""
         return str(self.workspace.setting(DEVICE_SETTING, "auto"))
+
+    def set_device(self, name: str) -> None:
+        """As `Engine.set_device`."""
+        self.workspace.set_setting(DEVICE_SETTING, check_device(name))
 
     def set_plugin_enabled(self, name: str, enabled: bool) -> PluginInfo:
         """As `Engine.set_plugin_enabled`."""

@@ -217,7 +217,7 @@ class Session(QObject):
 
         self.ask(
             "Looking for the device",
-            lambda engine, _run: device_name(engine.workspace.setting("device", "auto")),
+            lambda engine, _run: device_name(engine.device),
             self.device_known.emit,
             key="device",
         )

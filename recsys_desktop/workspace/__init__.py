@@ -23,7 +23,6 @@ from recsys_desktop.workspace.errors import (
 )
 from recsys_desktop.workspace.location import ENVIRONMENT_VARIABLE, workspace_folder
 from recsys_desktop.workspace.logs import configure_logging
-from recsys_desktop.workspace.record_store import DEVICE_SETTING
 from recsys_desktop.workspace.records import (
     INTERACTION_KINDS,
     DatasetRecord,
@@ -44,7 +43,6 @@ from recsys_desktop.workspace.store import Publication, Workspace
 __all__ = [
     "BUNDLE_SUFFIX",
     "CHECKSUMS_FILE",
-    "DEVICE_SETTING",
     "ENVIRONMENT_VARIABLE",
     "INTERACTION_KINDS",
     "ArtifactDamaged",

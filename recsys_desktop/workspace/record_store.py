@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from recsys_desktop.api.run import check_device
 from recsys_desktop.workspace.artifacts import is_complete
 from recsys_desktop.workspace.database import Database
 from recsys_desktop.workspace.errors import RecordNotFound
@@ -44,8 +43,6 @@ from recsys_desktop.workspace.rows import (
 DATASETS_FOLDER = "datasets"
 MODELS_FOLDER = "models"
 REPORTS_FOLDER = "reports"
-DEVICE_SETTING = "device"
-"""What neural models are trained on: a name that `check_device` of the contract lets pass."""
 
 
 class RecordStore:
@@ -340,9 +337,7 @@ class RecordStore:
         return default if row is None else json.loads(row["value"])
 
     def set_setting(self, key: str, value: Any) -> None:
-        """Keep any JSON value under ``key``. Raises ``InvalidParameter`` for a device that there is none of."""
-        if key == DEVICE_SETTING:
-            check_device(value)
+        """Keep any JSON value under ``key``."""
         with self._database.writing() as connection:
             connection.execute(
                 "INSERT INTO settings (key, value) VALUES (?, ?) "

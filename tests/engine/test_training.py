@@ -185,7 +185,15 @@ def test_an_observer_is_told_of_runs_and_its_failure_costs_nothing(engine: Engin
 
 
 def test_a_run_takes_its_device_from_the_workspace_unless_it_is_given_one(engine: Engine) -> None:
-    engine.workspace.set_setting("device", "cuda")
+    engine.set_device("cuda")
     for run, device in ((EngineRun(), "cuda"), (EngineRun(device="auto"), "auto")):
         record = engine.train(TrainRequest("toy-popular", "toy"), run)
         assert engine.workspace.run(record.run_id or "").request["device"] == device
+
+
+@pytest.mark.parametrize("name", ["gpu", "", "cuda:x"])
+def test_a_device_that_there_is_none_of_is_not_kept(engine: Engine, name: str) -> None:
+    engine.set_device("cuda:1")
+    with pytest.raises(InvalidParameter, match="is no device"):
+        engine.set_device(name)
+    assert engine.device == "cuda:1"

@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from recsys_desktop.api import InvalidParameter
 from recsys_desktop.workspace import (
-    DEVICE_SETTING,
     DatasetRecord,
     InteractionRecord,
     InvalidName,
@@ -314,11 +312,3 @@ def test_settings_keep_any_json(workspace: Workspace, folder: Path) -> None:
         assert reopened.setting("threads") is None
     with pytest.raises(TypeError, match="cannot be kept as JSON"), Workspace.open(folder) as reopened:
         reopened.set_setting("bad", object())
-
-
-def test_a_device_that_there_is_none_of_is_not_kept(workspace: Workspace) -> None:
-    workspace.set_setting(DEVICE_SETTING, "cuda:1")
-    for value in ("gpu", "", None, 3):
-        with pytest.raises(InvalidParameter, match="is no device"):
-            workspace.set_setting(DEVICE_SETTING, value)
-    assert workspace.setting(DEVICE_SETTING) == "cuda:1"

@@ -110,7 +110,7 @@ class SettingsPage(PageFrame):
         device = self.device_choice.currentData()
         self.session.ask(
             "Keeping the device",
-            lambda engine, _run: engine.workspace.set_setting("device", device),
+            lambda engine, _run: engine.set_device(device),
             lambda _nothing: self.session.show_device(),
         )
 
@@ -164,7 +164,7 @@ class SettingsPage(PageFrame):
             "Reading the settings",
             lambda engine, _run: (
                 engine.workspace.setting("threads"),
-                engine.workspace.setting("device", "auto"),
+                engine.device,
                 len(engine.datasets()),
                 len(engine.models()),
             ),
