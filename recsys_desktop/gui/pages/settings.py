@@ -97,11 +97,10 @@ class SettingsPage(PageFrame):
         for key, name in _DEVICE_NAMES.items():
             self.device_choice.addItem(name, key)
         self.device_choice.currentIndexChanged.connect(lambda _index: self._device_chosen())
+        help_text = "What neural models are trained on, from the next training on."
+        card.content.addWidget(FieldRow("Device", self.device_choice, "", help_text))
         self.device_choice.setFixedWidth(_CONTROL_WIDTH)
         self.device_choice.setEnabled(False)
-        card.content.addWidget(
-            FieldRow("Device", self.device_choice, "", "What neural models are trained on, from the next training on.")
-        )
         return card
 
     def _device_chosen(self) -> None:
