@@ -120,7 +120,8 @@ def _table(described_fields: Sequence[ParamField]) -> list[str]:
     """Parameters, the ones that are rarely changed last."""
     rows = ["| parameter | default | valid | |", "|---|---|---|---|"]
     for field in sorted(described_fields, key=lambda field: field.advanced):
-        default = "empty" if field.default is None or field.default == () else _in_text(field.default)
+        empty = "empty" if field.empty == "none" else field.empty
+        default = empty if field.default is None or field.default == () else _in_text(field.default)
         unit = f" {field.unit}" if field.unit and field.default is not None else ""
         help_text = field.help.replace("|", "\\|")
         rows.append(f"| `{field.name}` | {default}{unit} | {field.bounds_text} | {help_text} |")

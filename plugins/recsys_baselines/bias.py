@@ -64,6 +64,11 @@ class Bias(Recommender):
         self.mean_, self.user_biases_, self.item_biases_ = fitted.mean, fitted.users, fitted.items
         self.user_regularisation_, self.item_regularisation_ = fitted.user_regularisation, fitted.item_regularisation
         self.item_counts_ = train.item_counts
+        taken = {
+            "user_regularisation": fitted.user_regularisation,
+            "item_regularisation": fitted.item_regularisation,
+        }
+        self.chosen_ = {name: value for name, value in taken.items() if getattr(self.params, name) is None} or None
 
     def _score(self, query: Query, items: Int32 | None) -> npt.NDArray[Any]:
         return self.biases.ratings(self.biases.of_histories(query), items)

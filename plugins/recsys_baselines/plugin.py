@@ -28,7 +28,8 @@ class BiasParams(Params):
 
     user_regularisation: float | None = param(
         None,
-        help="How many average ratings a person's own are mixed with; empty estimates it from how much people differ.",
+        help="How many average ratings a person's own are mixed with; auto estimates it from how much people differ.",
+        empty="auto",
         unit="ratings",
         ge=0,
         le=1e6,
@@ -36,7 +37,8 @@ class BiasParams(Params):
     )
     item_regularisation: float | None = param(
         None,
-        help="How many average ratings an item's own are mixed with; empty estimates it from how much items differ.",
+        help="How many average ratings an item's own are mixed with; auto estimates it from how much items differ.",
+        empty="auto",
         unit="ratings",
         ge=0,
         le=1e6,

@@ -84,25 +84,9 @@ IMPLICIT_ALS = AlgorithmSpec(
 
 
 class SingularVectorParams(Params):
-    """Parameters that models of leading singular vectors share."""
+    """Parameters that models of leading singular vectors share; `rank`, which they do not, is theirs to declare."""
 
-    rank: int = param(
-        24,
-        help="How many singular vectors are kept at most; training tells what share of the data each further one "
-        "explains.",
-        ge=1,
-        le=1024,
-        tune=TuningRange(8, 128, log=True),
-    )
-    noise_floor: float = param(
-        1.15,
-        help="Leaves out singular vectors weaker than this many times the strongest that chance alone would show if "
-        "all people and all items had as many interactions as one another; 0 keeps as many as asked for.",
-        ge=0,
-        le=10,
-        tune=TuningRange(1.0, 1.6),
-        advanced=True,
-    )
+    rank: int | None
     history_exponent: float = param(
         0.25,
         help="How much less each interaction of a person with a long history counts: 0 not at all less, 0.5 makes all "
@@ -116,6 +100,16 @@ class SingularVectorParams(Params):
 
 class PureSVDParams(SingularVectorParams, InteractionParams):
     """Parameters of PureSVD."""
+
+    rank: int | None = param(
+        None,
+        help="How many singular vectors are kept; few tell the main patterns, many tell rare ones and chance as well. "
+        "Left open, ten numbers from 1 to 64 are tried on data set aside.",
+        empty="auto",
+        ge=1,
+        le=1024,
+        tune=TuningRange(4, 128, log=True),
+    )
 
 
 PURE_SVD = AlgorithmSpec(
@@ -250,8 +244,9 @@ class SVDPPParams(RidgeParams):
     )
     epochs: int | None = param(
         None,
-        help="Passes over the ratings, by user and by item in turn; the step falls to nothing. Empty takes 30, and "
+        help="Passes over the ratings, by user and by item in turn; the step falls to nothing. auto takes 30, and "
         "more where there are fewer than 20,000 ratings.",
+        empty="auto",
         ge=2,
         le=1000,
         tune=TuningRange(20, 80, log=True),
@@ -416,10 +411,11 @@ class BPRParams(InteractionParams):
         le=1,
         tune=TuningRange(0.01, 0.08, log=True),
     )
-    candidates: int = param(
-        8,
+    candidates: int | None = param(
+        None,
         help="Items drawn for each comparison, of which the one that scores highest is taken; more sharpen the top of "
-        "the list, 1 is the original method.",
+        "the list, 1 is the original method. Left open, 1, 3 and 8 are tried on data set aside.",
+        empty="auto",
         ge=1,
         le=100,
         tune=TuningRange(1, 16, log=True),

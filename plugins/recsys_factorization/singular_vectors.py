@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from typing import Any, ClassVar
 
@@ -23,10 +24,14 @@ from recsys_desktop.api import (
 from recsys_desktop.api.dataset import Bool, Float32, Int32, Int64
 from recsys_desktop.api.state_checks import require_array, require_rows
 from recsys_desktop.toolkit.bias import Biases, fit_biases, rated_histories
+from recsys_desktop.toolkit.held_out_choice import StretchOfRun, best_on_held_out, choice_memory, choice_seconds
 from recsys_desktop.toolkit.products import SparseRows, sparse_times_dense
 from recsys_factorization.arrays import lengthened, merged, rows_of_columns, taken_rows
-from recsys_factorization.plugin import PURE_SVD, TRUNCATED_SVD, PureSVDParams, SingularVectorParams
-from recsys_factorization.randomised_svd import truncated_svd
+from recsys_factorization.plugin import PURE_SVD, TRUNCATED_SVD, PureSVDParams, SingularVectorParams, TruncatedSVDParams
+from recsys_factorization.randomised_svd import Decomposition, truncated_svd
+
+_RANKS = (1, 2, 3, 5, 8, 12, 18, 27, 40, 64)
+_TRIAL_SPAN = 0.7
 
 
 class SingularVectorModel(Recommender):
@@ -35,10 +40,8 @@ class SingularVectorModel(Recommender):
 
     X (users, items) holds what a subclass makes of the interactions, and 0 where there are none; D divides each
     person's row by (number of entries) ^ history_exponent, so that those with long histories do not outvote the rest.
-    Singular values below noise_floor |D X|_Frobenius (1 / sqrt(people) + 1 / sqrt(items)) say nothing: that without the
-    factor is the largest that the same entries would have if they were scattered evenly at random, and long tails raise
-    it a little. Their vectors are left out, down to one. V alone is learnt: a person is folded in exactly, and each
-    entry of the history adds its own part to the score.
+    A subclass says how many vectors are kept. V alone is learnt: a person is folded in exactly, and each entry of the
+    history adds its own part to the score.
 
     While fitting, the share of the squared entries of D X that the first 1, 2, ... ranks explain, and the relative
     error of reconstruction, are logged, one step a rank.
@@ -72,11 +75,15 @@ class SingularVectorModel(Recommender):
 
     def estimate(self, shape: DataShape) -> Forecast:
         """Forecast; see the base class."""
-        rank = min(self.params.rank, shape.n_users, shape.n_items)
+        rank = min(self.params.rank or _RANKS[-1], shape.n_users, shape.n_items)
         width = rank + max(10, rank // 2)
         entries = shape.n_interactions
         memory = 44 * entries + 4 * width * (shape.n_users + 3 * shape.n_items) + 4 * rank * shape.n_users
-        return Forecast(int(memory) + (3 << 20), 0.1 + 12 * entries * width * 4 / 2e9, cheaper="popularity")
+        seconds = 0.1 + 12 * entries * width * 4 / 2e9
+        if self.params.rank is None:
+            memory += choice_memory(shape)
+            seconds += choice_seconds(shape, len(_RANKS))
+        return Forecast(int(memory) + (3 << 20), seconds, cheaper="popularity")
 
     def check_state(self) -> None:
         """As `Recommender.check_state`."""
@@ -96,15 +103,21 @@ class SingularVectorModel(Recommender):
         self._begin(train, run)
         centred = self._centred(rows)
         scaled = centred._replace(data=centred.data * self._scales(centred))
-        found = truncated_svd(scaled, train.n_items, self.params.rank, run, self.spec.id)
-        chance = float(self.known_users_.sum()) ** -0.5 + float(self.known_items_.sum()) ** -0.5
-        floor = self.params.noise_floor * chance * np.sqrt(found.total)
-        kept = max(1, int((found.values >= floor).sum()))
+        found = self._decomposition(scaled, train, run)
+        kept = self._kept(found)
         for place, share in enumerate(found.explained[:kept]):
             run.log(place + 1, explained_share=float(share), reconstruction_error=float(np.sqrt(1 - share)))
         self.item_factors_ = found.vectors[:, :kept].copy()
         self.singular_values_ = found.values[:kept].astype(np.float32)
         self.user_factors_ = sparse_times_dense(centred, self.item_factors_, run.threads)
+
+    def _decomposition(self, scaled: SparseRows, train: Dataset, run: RunContext) -> Decomposition:
+        """The leading singular vectors of D X, `scaled`, as many as `rank` says."""
+        return truncated_svd(scaled, train.n_items, self.setting("rank"), run, self.spec.id)
+
+    def _kept(self, found: Decomposition) -> int:
+        """How many of them to keep, at least one."""
+        return len(found.values)
 
     def _begin(self, train: Dataset, run: RunContext) -> None:
         """What a subclass learns first."""
@@ -174,11 +187,41 @@ class SingularVectorModel(Recommender):
 
 
 class PureSVD(SingularVectorModel):
-    """PureSVD: every interaction is 1, and the score of an item is its entry of x V V^T. See the base class."""
+    """PureSVD: every interaction is 1, and the score of an item is its entry of x V V^T. See the base class.
+
+    Unless `rank` says how many singular vectors are kept, one decomposition without a tenth of everybody's interactions
+    is cut to 1, 2, 4, ... 64 ranks, and the number that ranks the tenth best is taken: the share of the entries that a
+    vector explains does not tell whether it is a pattern or chance.
+    """
 
     spec = PURE_SVD
     params: PureSVDParams
     method = "projection onto singular vectors: each item of the history adds its part"
+
+    def _decomposition(self, scaled: SparseRows, train: Dataset, run: RunContext) -> Decomposition:
+        if self.params.rank is None:
+            self.chosen_ = {"rank": self._best_rank(train, run)}
+            run = StretchOfRun(run, _TRIAL_SPAN, 1.0)
+        return super()._decomposition(scaled, train, run)
+
+    def _best_rank(self, train: Dataset, run: RunContext) -> int:
+        widest: list[PureSVD] = []
+
+        def trial(rank: int, kept: Dataset, part: RunContext) -> Recommender:
+            if not widest:
+                params = self.params.model_copy(update={"rank": _RANKS[-1]})
+                widest.append(type(self)(params).fit(kept, part))
+            return widest[0]._cut_to(rank)
+
+        return best_on_held_out(_RANKS, trial, train, run, span=_TRIAL_SPAN, min_rating=self.params.min_rating)
+
+    def _cut_to(self, rank: int) -> PureSVD:
+        """This model with the first `rank` singular vectors."""
+        model = copy.copy(self)
+        model.item_factors_ = np.ascontiguousarray(self.item_factors_[:, :rank])
+        model.singular_values_ = self.singular_values_[:rank]
+        model.user_factors_ = self.user_factors_[:, :rank]
+        return model
 
     def _interactions(self, data: Dataset) -> SparseRows:
         return SparseRows.of(data.matrix("one", self.params.min_rating))
@@ -210,10 +253,15 @@ class RatingSVD(SingularVectorModel):
     be what the biases say, and a prediction is those plus the entry of x V V^T. See the base class; the biases are
     those of `fit_biases`, and a person's own is folded in from the history.
 
+    Singular values below noise_floor |D X|_Frobenius (1 / sqrt(people) + 1 / sqrt(items)) say nothing: that without the
+    factor is the largest that the same entries would have if they were scattered evenly at random, and long tails raise
+    it a little. Their vectors are left out, down to one.
+
     Fitted state beyond the base class: biases_, the fields of a `Biases`.
     """
 
     spec = TRUNCATED_SVD
+    params: TruncatedSVDParams
     method = "averages, and the projection of the history's deviations onto singular vectors"
 
     biases_: dict[str, Any]
@@ -223,6 +271,11 @@ class RatingSVD(SingularVectorModel):
         super().check_state()
         require_array("biases_['users']", self._biases.users, (len(self.known_users_),), np.float32)
         require_array("biases_['items']", self._biases.items, (self.n_items,), np.float32)
+
+    def _kept(self, found: Decomposition) -> int:
+        chance = float(self.known_users_.sum()) ** -0.5 + float(self.known_items_.sum()) ** -0.5
+        floor = self.params.noise_floor * chance * np.sqrt(found.total)
+        return max(1, int((found.values >= floor).sum()))
 
     @property
     def _biases(self) -> Biases:

@@ -119,6 +119,8 @@ class SVDPlusPlus(RidgeRecommender):
     def _descend(self, users: _Side, items: _Side, generator: np.random.Generator, run: RunContext) -> None:
         """Epochs over the ratings, by user and by item in turn."""
         epochs = self._epochs(len(users.ratings.data))
+        if self.params.epochs is None:
+            self.chosen_ = {"epochs": epochs}
         for epoch in range(epochs):
             rate = self.params.learning_rate * (1 - epoch / epochs)
             rows, columns = (items, users) if epoch % 2 else (users, items)

@@ -22,6 +22,7 @@ from recsys_desktop.api import (
 from recsys_desktop.api.dataset import Float32, Int32
 from recsys_desktop.api.state_checks import require_array, require_codes, require_matrix
 from recsys_desktop.toolkit import lapack
+from recsys_desktop.toolkit.held_out_choice import StretchOfRun, best_on_held_out, choice_memory, choice_seconds
 from recsys_desktop.toolkit.products import (
     SparseRows,
     gram_lower,
@@ -30,6 +31,10 @@ from recsys_desktop.toolkit.products import (
     sparse_times_sparse,
 )
 from recsys_linear.plugin import EASE
+
+_REGULARISATIONS = (200.0, 50.0, 1000.0)
+_LARGEST_TRIED_SIDE = 2000
+_TRIAL_SPAN = 0.7
 
 
 class Ease(Recommender):
@@ -54,6 +59,9 @@ class Ease(Recommender):
     score that the history does not claim, close to popularity where data are sparse; the others then explain what
     popularity does not.
 
+    Unless `regularisation` is given, λ is that of 50, 200 and 1000 which ranks a tenth of everybody's interactions, set
+    aside, best. Where the square's side is above 2,000, so that trials would take longer than the fit, it is 200.
+
     Where people and items are both many, neither square fits: `estimate` says how large it would be and names item-knn,
     whose memory grows with the interactions alone.
 
@@ -77,11 +85,15 @@ class Ease(Recommender):
     def estimate(self, shape: DataShape) -> Forecast:
         """One float32 square of the smaller side, in place, and the interactions a few times."""
         side = min(shape.n_users, shape.n_items)
-        memory = 4 * side * side + 66 * shape.n_interactions + 24 * (shape.n_users + shape.n_items)
+        memory: float = 4 * side * side + 66 * shape.n_interactions + 24 * (shape.n_users + shape.n_items)
         counting = shape.n_interactions * max(shape.n_interactions / max(shape.n_users, shape.n_items, 1), 1) / 5e8
+        seconds = counting + side**3 / 6e10
+        if self.params.regularisation is None and side <= _LARGEST_TRIED_SIDE:
+            memory += choice_memory(shape) / 1.2
+            seconds = (1 + len(_REGULARISATIONS)) * seconds + choice_seconds(shape, len(_REGULARISATIONS))
         return Forecast(
             int(1.2 * memory) + 4_000_000,
-            0.1 + counting + side**3 / 6e10,
+            0.1 + seconds,
             cheaper="item-knn",
             note=f"inverts one {side:,} × {side:,} matrix of {'users' if shape.n_users < shape.n_items else 'items'}",
         )
@@ -112,10 +124,24 @@ class Ease(Recommender):
         by_user = self._with_constant(SparseRows.of(matrix[people]).with_columns(self._place_of))
         by_item = by_user.transposed(self._width)
         self.weights_ = self.inverse_ = self.rows_by_item_ = None
+        if self.params.regularisation is None:
+            self.chosen_ = {"regularisation": self._best_regularisation(train, min(len(people), self._width), run)}
+            run = StretchOfRun(run, _TRIAL_SPAN, 1.0)
         if len(people) < len(self.items_):
             self._fit_users(by_user, by_item, run)
         else:
             self._fit_items(by_user, by_item, run)
+
+    def _best_regularisation(self, train: Dataset, side: int, run: RunContext) -> float:
+        if side > _LARGEST_TRIED_SIDE:
+            return _REGULARISATIONS[0]
+
+        def trial(regularisation: float, kept: Dataset, part: RunContext) -> Recommender:
+            return type(self)(self.params.model_copy(update={"regularisation": regularisation})).fit(kept, part)
+
+        return best_on_held_out(
+            _REGULARISATIONS, trial, train, run, span=_TRIAL_SPAN, min_rating=self.params.min_rating
+        )
 
     def _fit_items(self, by_user: SparseRows, by_item: SparseRows, run: RunContext) -> None:
         run.progress(0.05, "counting items seen together")
@@ -136,7 +162,7 @@ class Ease(Recommender):
         self.rows_by_item_ = by_item.to_csr(by_user.n_rows)
 
     def _invert(self, square: Float32, run: RunContext) -> None:
-        square[np.diag_indices(len(square))] += np.float32(self.params.regularisation)
+        square[np.diag_indices(len(square))] += np.float32(self.setting("regularisation"))
         text = f"inverting a matrix of {len(square):,} × {len(square):,}"
         run.progress(0.3, text)
         finished = lapack.inverse(

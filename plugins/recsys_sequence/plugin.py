@@ -39,8 +39,9 @@ class SequenceParams(InteractionParams):
     )
     dropout: float | None = param(
         None,
-        help="Share of each layer's output that is left out at random in training; raise it against overfitting. Empty "
-        "chooses by the amount of data.",
+        help="Share of each layer's output that is left out at random in training; raise it against overfitting. auto "
+        "goes by the amount of data.",
+        empty="auto",
         ge=0,
         lt=1,
         tune=TuningRange(0.1, 0.6),

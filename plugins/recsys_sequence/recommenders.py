@@ -144,10 +144,9 @@ class SequenceRecommender(Recommender):
             return "cross-entropy" if n_items <= MOST_COMPARED else "sampled"
         return chosen
 
-    def _dropout(self, interactions: int) -> float:
-        """What is set, or from 0.3 for up to 100,000 interactions down to 0.2 for a million and more."""
-        if self.params.dropout is not None:
-            return float(self.params.dropout)
+    @staticmethod
+    def _dropout(interactions: int) -> float:
+        """From 0.3 for up to 100,000 interactions down to 0.2 for a million and more."""
         return float(np.interp(np.log10(max(interactions, 1)), (5, 6), (0.3, 0.2)))
 
     def _fit(self, train_data: Dataset, run: RunContext) -> None:
@@ -163,8 +162,10 @@ class SequenceRecommender(Recommender):
         bounds = np.concatenate(([0], np.cumsum(lengths[lengths > 1])))
         places = self._places()[items[np.repeat(lengths > 1, lengths)]]
         positions = int(last_windows(bounds, self.length_ + 1).sizes.sum()) - (len(bounds) - 1)
+        if params.dropout is None:
+            self.chosen_ = {"dropout": self._dropout(len(places))}
         device = choose_device(run.device)
-        network = self._new_network(len(self.items_), self.length_, self._dropout(len(places)), seeded(run, "weights"))
+        network = self._new_network(len(self.items_), self.length_, self.setting("dropout"), seeded(run, "weights"))
         with torch.no_grad():
             network.item_bias.copy_(torch.from_numpy(np.log(counts[self.items_] / counts.sum())))
         network.to(device)

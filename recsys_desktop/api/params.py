@@ -39,11 +39,13 @@ def param(
     lt: float | None = None,
     tune: TuningRange | None = None,
     advanced: bool = False,
+    empty: str = "none",
 ) -> Any:
     """Declare one field of a `Params` class.
 
     help: one sentence that says what raising or lowering it does. label: how a form names it. ge, gt, le, lt: the
-    values that are valid. tune: the values worth trying. advanced: shown folded away.
+    values that are valid. tune: the values worth trying. advanced: shown folded away. empty: the word for None where
+    that is valid: "none", or "auto" for what `fit` chooses by the data (see `Recommender.setting`).
     """
     return Field(
         default=default,
@@ -52,7 +54,13 @@ def param(
         gt=gt,
         le=le,
         lt=lt,
-        json_schema_extra={"label": label, "unit": unit, "advanced": advanced, "tune": _tune_extra(tune)},
+        json_schema_extra={
+            "label": label,
+            "unit": unit,
+            "advanced": advanced,
+            "tune": _tune_extra(tune),
+            "empty": empty,
+        },
     )
 
 
@@ -67,8 +75,8 @@ class ParamField:
     """One parameter as a form, a flag or a tuner sees it.
 
     kind: "integer", "number", "boolean", "choice", "text", "integers" (a list of whole numbers) or "texts".
-    optional: None is a valid value. minimum, maximum: bounds; exclusive_minimum, exclusive_maximum: whether they are
-    themselves refused.
+    optional: None is a valid value, and `empty` the word for it. minimum, maximum: bounds; exclusive_minimum,
+    exclusive_maximum: whether they are themselves refused.
     """
 
     name: str
@@ -85,6 +93,7 @@ class ParamField:
     exclusive_maximum: bool = False
     tune: TuningRange | None = None
     advanced: bool = False
+    empty: str = "none"
 
     @property
     def bounds_text(self) -> str:
@@ -179,6 +188,7 @@ def _describe(name: str, info: FieldInfo) -> ParamField:
         choices=choices,
         tune=None if tune is None else TuningRange(tune["low"], tune["high"], tune["log"], tuple(tune["choices"])),
         advanced=bool(extra.get("advanced")),
+        empty=str(extra.get("empty") or "none"),
         **bounds,
     )
 
@@ -208,7 +218,7 @@ def _kind(name: str, annotation: Any) -> tuple[str, tuple[Any, ...]]:
 
 def _from_text(field: ParamField, text: str) -> Any:
     stripped = text.strip()
-    if field.optional and stripped.lower() in ("", "none", "null"):
+    if field.optional and stripped.lower() in ("", "none", "null", field.empty):
         return None
     if field.kind == "boolean":
         if stripped.lower() in ("true", "yes", "on", "1"):

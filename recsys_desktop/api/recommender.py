@@ -41,7 +41,8 @@ class Recommender(ABC):
     Fitted state is the attributes whose names end in `_`; they are saved and restored as they are (see `state`).
     Attributes whose names begin with `_` are caches: neither saved nor copied. `fit` also leaves
     `user_vocabulary`, `item_vocabulary`, `known_users_` (bool (n_users,)), `known_items_` (bool (n_items,)) and
-    `rating_scale_`. A model that trains in epochs sets `best_epoch_`.
+    `rating_scale_`. A model that trains in epochs sets `best_epoch_`. One with parameters that may be left open sets
+    `chosen_`, what it took for each of those by name, and asks `setting` for their values.
 
     A fitted model is never changed by an answer, so that several threads may ask at once.
     """
@@ -55,6 +56,7 @@ class Recommender(ABC):
     known_items_: Bool
     rating_scale_: tuple[float, float, float] | None
     best_epoch_: int | None
+    chosen_: dict[str, Any] | None = None
 
     def __init__(self, params: Params | None = None) -> None:
         self.params: Any = self.spec.params() if params is None else params
@@ -173,8 +175,14 @@ class Recommender(ABC):
         scale = train.rating_scale
         self.rating_scale_ = None if scale is None else (float(scale[0]), float(scale[1]), float(scale[2]))
         self.best_epoch_ = None
+        self.chosen_ = None
         self._fit(train, run if run is not None else RunContext())
         return self
+
+    def setting(self, name: str) -> Any:
+        """The value of a parameter; of one that was left open what `fit` chose for it."""
+        value = getattr(self.params, name)
+        return (self.chosen_ or {}).get(name) if value is None else value
 
     def _forget(self) -> None:
         for name in [name for name in vars(self) if name.endswith("_") or name.startswith("_")]:

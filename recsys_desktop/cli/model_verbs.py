@@ -108,7 +108,11 @@ def show(settings: Settings, model: ModelArgument) -> None:
             ("folder", str(engine.workspace.folder_of(record))),
             ("note", record.note),
         ]
-        rows += [(f"  {name}", yes(value)) for name, value in record.params.items()]
+        chosen = record.metrics.get("chosen", {})
+        rows += [
+            (f"  {name}", f"{yes(chosen[name])} (chosen on held-out data)" if name in chosen else yes(value))
+            for name, value in record.params.items()
+        ]
         calibration = record.metrics.get("calibration", {})
         if "error" in calibration:
             rows.append(("confidence", f"calibrated, expected error {calibration['error']:.3f}"))

@@ -65,6 +65,7 @@ def describe_param(field: ParamField) -> dict[str, Any]:
         "kind": field.kind,
         "default": field.default,
         "optional": field.optional,
+        "empty": field.empty,
         "choices": field.choices,
         "minimum": field.minimum,
         "maximum": field.maximum,
@@ -86,7 +87,12 @@ def _show_algorithm(output: Output, spec: AlgorithmSpec) -> None:
     ]
     output.say(f"Serves: {spec.capabilities.serves.value}. Also: {', '.join(promises) or 'nothing more'}.")
     rows = [
-        (field.name, yes(field.default), " ".join(filter(None, (field.bounds_text, field.unit))), field.help)
+        (
+            field.name,
+            yes(field.default, field.empty),
+            " ".join(filter(None, (field.bounds_text, field.unit))),
+            field.help,
+        )
         for field in spec.params.describe()
     ]
     if rows:
@@ -116,7 +122,7 @@ def splits(settings: Settings) -> None:
     )
     rows = []
     for spec in splitters:
-        params = ", ".join(f"{field.name}={yes(field.default)}" for field in spec.params.describe())
+        params = ", ".join(f"{field.name}={yes(field.default, field.empty)}" for field in spec.params.describe())
         rows.append((spec.id, spec.summary, params))
     output.table(["split", "what it does", "parameters (--split-set)"], rows)
 

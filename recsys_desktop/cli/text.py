@@ -12,10 +12,10 @@ from recsys_desktop.engine import readable_bytes
 NOTHING = "—"
 
 
-def yes(value: Any) -> str:
-    """A parameter's value as it would be typed."""
+def yes(value: Any, empty: str = "none") -> str:
+    """A parameter's value as it would be typed; `empty` for None."""
     if value is None:
-        return "none"
+        return empty
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list | tuple):

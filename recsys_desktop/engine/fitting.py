@@ -312,7 +312,13 @@ def fit(
     context = FitContext(
         job, run, (middle, span[1]), phase="refit", epochs=trial.best_epoch_, member_epochs=member_epochs
     )
-    model, seconds, peak = _measured(job, everything, context)
+    try:
+        model, seconds, peak = _measured(job, everything, context)
+    except TrainingFailed:
+        # A stop during the refit may leave it without a model; the trial's is there to keep.
+        if run.kept:
+            return first
+        raise
     if run.kept:
         return first
     return Fitted(model, seconds, peak, _epochs(model) or _epochs(trial), figure, trial, held_out, kept)

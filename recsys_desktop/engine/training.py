@@ -125,6 +125,8 @@ def _publish(
         }
     if fitted.epochs is not None:
         metrics["epochs"] = fitted.epochs
+    if fitted.model.chosen_:
+        metrics["chosen"] = fitted.model.chosen_
     metrics["calibration"] = (
         {"error": calibration.error, "candidates": calibration.candidates, "users": calibration.users}
         if calibration is not None

@@ -101,8 +101,19 @@ def test_fields_are_described_in_order_the_advanced_ones_last():
     assert fields["loss"].choices == ("bpr", "softmax")
     assert fields["loss"].tune.choices == ("bpr", "softmax")
     assert fields["min_rating"].optional
+    assert fields["min_rating"].empty == "none"
     assert not fields["factors"].optional
     assert fields["column"].bounds_text == ""
+
+
+def test_none_has_a_word_that_is_read_back():
+    class Open(Params):
+        rank: int | None = param(None, help="How many.", empty="auto")
+
+    assert Open.describe()[0].empty == "auto"
+    for text in ("auto", "Auto", "", "none"):
+        assert Open.parse({"rank": text}).rank is None
+    assert Open.parse({"rank": "3"}).rank == 3
 
 
 def test_bounds_are_written_without_exponents():

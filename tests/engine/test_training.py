@@ -123,6 +123,30 @@ def test_stop_and_keep_saves_the_best_model_so_far(engine: Engine) -> None:
     assert engine.model(record.id).model.best_epoch_ is not None
 
 
+def test_stop_and_keep_during_a_refit_that_leaves_no_model_saves_that_of_the_trial(engine: Engine) -> None:
+    run: EngineRun
+
+    def stop(entries: list) -> None:
+        if any(entry.phase == "refit" for entry in entries):
+            threading.Thread(target=run.stop, args=("keep",)).start()
+
+    run = EngineRun(on_log=stop)
+    params = {"epochs": 40, "best": 40, "pause": 0.05, "whole_refit": True}
+    record = engine.train(TrainRequest("toy-epochs", "toy", params), run)
+    assert record.metrics["stopped_early"] is True
+    model = engine.model(record.id).model
+    assert model.scores_.sum() < len(engine.dataset("toy"))  # type: ignore[attr-defined]
+
+
+def test_what_fit_chose_for_a_parameter_that_was_left_open_is_recorded(engine: Engine) -> None:
+    open_, given = (engine.train(TrainRequest("toy-epochs", "toy", params)) for params in ({}, {"noise": "7"}))
+    assert open_.params["noise"] is None
+    assert open_.metrics["chosen"] == {"noise": 40.0}
+    assert engine.model(open_.id).model.setting("noise") == 40.0
+    assert "chosen" not in given.metrics
+    assert engine.model(given.id).model.setting("noise") == 7.0
+
+
 def test_cancel_saves_nothing_and_the_run_says_so(engine: Engine) -> None:
     request = TrainRequest("toy-epochs", "toy", {"epochs": 500, "pause": 0.06})
     with pytest.raises(Cancelled):

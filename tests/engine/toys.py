@@ -170,6 +170,8 @@ class EpochParams(Params):
     epochs: int = param(6, ge=1, help="The most epochs.")
     pause: float = param(0.0, ge=0, help="Seconds that each epoch takes.")
     best: int = param(3, ge=1, help="The epoch at which it is best; after it, it gets worse.")
+    noise: float | None = param(None, ge=0, empty="auto", help="How much the noise blurs; 40 where it is left open.")
+    whole_refit: bool = param(False, help="Whether a refit that is stopped leaves no model.")
 
 
 EPOCHS = _toy("epochs", Capabilities(Serves.KNOWN_USERS, trains_in_epochs=True, randomised=True), EpochParams)
@@ -183,11 +185,13 @@ class ToyEpochs(Toy):
     def _fit(self, train: Dataset, run: RunContext) -> None:
         noise = run.generator("noise").standard_normal(train.n_items)
         best_figure, best_scores = None, None
+        if self.params.noise is None:
+            self.chosen_ = {"noise": 40.0}
         self.epochs_trained_ = 0
         for epoch in range(1, (run.epochs or self.params.epochs) + 1):
             time.sleep(self.params.pause)
             distance = abs(epoch - self.params.best)
-            self.scores_ = (train.item_counts + 40 * distance * noise).astype(np.float32)
+            self.scores_ = (train.item_counts + self.setting("noise") * distance * noise).astype(np.float32)
             self.epochs_trained_ = epoch
             run.log(epoch, loss=1.0 / epoch)
             run.progress(epoch / self.params.epochs, f"epoch {epoch}")
@@ -196,6 +200,8 @@ class ToyEpochs(Toy):
                 run.log(epoch, **{figure.name: figure.value})
                 if figure.better_than(best_figure):
                     best_figure, best_scores, self.best_epoch_ = figure, self.scores_, epoch
+            if run.should_stop and self.params.whole_refit and run.epochs is not None:
+                raise CannotFit("stopped before there was a model to keep")
             if run.should_stop:
                 break
         if best_scores is not None:

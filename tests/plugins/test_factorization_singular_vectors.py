@@ -9,7 +9,7 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from benchmarks.frozen_splits import final_split
-from recsys_desktop.api import AlgorithmSpec, CannotFit, Dataset, Query, RunContext, Vocabulary
+from recsys_desktop.api import AlgorithmSpec, CannotFit, Dataset, Query, RatingScale, RunContext, Vocabulary
 from recsys_desktop.api.testing import AlgorithmConformance, KitRun, made_data
 from recsys_desktop.evaluation import RANKING_METRICS, rank_test_users, rmse
 from recsys_desktop.toolkit.products import SparseRows
@@ -61,7 +61,7 @@ def test_pure_svd_is_the_projection_of_the_dense_matrix() -> None:
     dense = data.matrix().toarray().astype(np.float64)
     _, _, right = np.linalg.svd(dense / np.maximum(dense.sum(axis=1), 1)[:, None] ** 0.25, full_matrices=False)
     expected = dense @ right[:5].T @ right[:5]
-    scores = fitted(PURE_SVD, data, rank=5, noise_floor=0.0).score(everyone(data))
+    scores = fitted(PURE_SVD, data, rank=5).score(everyone(data))
     served = ~np.isnan(scores)
     assert np.allclose(scores[served], expected[served], atol=2e-3)
 
@@ -80,10 +80,10 @@ def test_a_missing_rating_is_imputed_by_the_biases() -> None:
     assert np.allclose(scores[served], expected[served], atol=5e-3)
 
 
-@pytest.mark.parametrize("spec", [PURE_SVD, TRUNCATED_SVD])
-def test_what_every_rank_explains_is_logged(spec: AlgorithmSpec) -> None:
+@pytest.mark.parametrize(("spec", "params"), [(PURE_SVD, {}), (TRUNCATED_SVD, {"noise_floor": 0.0})])
+def test_what_every_rank_explains_is_logged(spec: AlgorithmSpec, params: dict[str, float]) -> None:
     run = KitRun()
-    model = fitted(spec, made_data.communities().train, run, rank=7, noise_floor=0.0)
+    model = fitted(spec, made_data.communities().train, run, rank=7, **params)
     assert [step for step, _ in run.logged] == list(range(1, 8))
     shares = [values["explained_share"] for _, values in run.logged]
     errors = [values["reconstruction_error"] for _, values in run.logged]
@@ -94,13 +94,14 @@ def test_what_every_rank_explains_is_logged(spec: AlgorithmSpec) -> None:
 
 
 def test_patterns_of_mere_chance_are_left_out() -> None:
-    """Two communities are two patterns; in interactions without any pattern there is but popularity."""
+    """Two communities are two patterns of choices; in ratings drawn at random there are none, and one vector stays."""
     assert fitted(PURE_SVD, made_data.communities().train).singular_values_.shape == (2,)
     generator = np.random.default_rng(5)
     users, items = np.nonzero(generator.random((200, 100)) < 0.1)
     people, things = (Vocabulary(f"{code}" for code in range(size)) for size in (200, 100))
-    scattered = Dataset(people, things, users, items)
-    assert fitted(PURE_SVD, scattered).singular_values_.shape == (1,)
+    ratings = generator.integers(1, 6, len(users)).astype(np.float32)
+    scattered = Dataset(people, things, users, items, ratings, rating_scale=RatingScale(1, 5))
+    assert fitted(TRUNCATED_SVD, scattered).singular_values_.shape == (1,)
 
 
 def test_interactions_below_the_lowest_rating_do_not_count() -> None:

@@ -144,15 +144,16 @@ def test_where_items_have_few_people_lists_are_no_worse_than_popularity(spec: Al
 
 def test_an_item_without_evidence_has_no_score() -> None:
     data = Dataset(Vocabulary("abcd"), Vocabulary("pqrs"), np.array([0, 0, 1, 1, 2, 3]), np.array([0, 1, 0, 1, 2, 3]))
-    for spec, params in ((ITEM_KNN, {"popularity": 0}), (USER_KNN, {})):
-        scores = fitted(spec, data, **params).score(Query.of_history([0]))[0]
+    for spec in (ITEM_KNN, USER_KNN):
+        scores = fitted(spec, data, popularity=0).score(Query.of_history([0]))[0]
         assert scores[1] > 0
         assert np.isnan(scores[[2, 3]]).all()
 
 
-def test_user_neighbours_are_those_of_the_definition() -> None:
+@pytest.mark.parametrize("popularity", [0.0, 0.7])
+def test_user_neighbours_are_those_of_the_definition(popularity: float) -> None:
     data = made()
-    model = fitted(USER_KNN, data, neighbours=NEIGHBOURS, asymmetry=0.5, shrinkage=2.0)
+    model = fitted(USER_KNN, data, neighbours=NEIGHBOURS, asymmetry=0.5, shrinkage=2.0, popularity=popularity)
     dense = data.matrix().toarray().astype(np.float64)
     counts = dense.sum(axis=1)
     similar = dense @ dense.T / (np.sqrt(np.outer(counts, counts)) + 2.0)
@@ -163,6 +164,7 @@ def test_user_neighbours_are_those_of_the_definition() -> None:
         worth = np.where(beyond, similar[user], 0)
         nearest = np.lexsort((np.arange(data.n_users), -worth.round(6)))[:NEIGHBOURS]
         scores[user] = worth[nearest] @ dense[nearest]
+        scores[user] += popularity * worth[nearest].sum() * dense.mean(axis=0)
     assert np.allclose(np.nan_to_num(model.score(everyone(data))), scores, atol=1e-5)
 
 
@@ -179,7 +181,7 @@ def test_without_an_item_a_person_is_not_answered_from_their_own_copy() -> None:
         rating_scale=data.rating_scale,
     )
     what_if = Query.of_users(alone, [3]).without(0, [14])
-    assert np.isnan(fitted(USER_KNN, alone).score(what_if, [14])[0, 0])
+    assert np.isnan(fitted(USER_KNN, alone, popularity=0).score(what_if, [14])[0, 0])
     model = fitted(USER_KNN_RATING, alone)
     support, spread = model.evidence(what_if, np.array([14], dtype=np.int32))
     assert support[0] == 0

@@ -46,7 +46,7 @@ class FitChecks(Workbench):
         )
         scale = self.train.rating_scale
         hold(scale is not None and model.rating_scale == scale, "after `fit` the model must know the rating scale")
-        own = set(model.fitted_state()) - {"known_users_", "known_items_", "rating_scale_", "best_epoch_"}
+        own = set(model.fitted_state()) - {"known_users_", "known_items_", "rating_scale_", "best_epoch_", "chosen_"}
         stateless = self.spec.capabilities.serves is Serves.EVERYONE
         hold(own or stateless, "`fit` left no attribute that ends in '_': nothing that was learnt would be saved")
 

@@ -167,10 +167,15 @@ class ModelsPage(PageFrame):
         if model.note:
             facts.append(("note", model.note))
         self.description.set_facts(facts)
-        self.parameters.set_facts(
-            [(name.replace("_", " "), as_text(value) or "none") for name, value in model.params.items()]
-        )
+        self.parameters.set_facts([(name.replace("_", " "), self._parameter(model, name)) for name in model.params])
         self._show_buttons()
+
+    @staticmethod
+    def _parameter(model: ModelRecord, name: str) -> str:
+        chosen = model.metrics.get("chosen") or {}
+        if name in chosen:
+            return f"{as_text(chosen[name])} (auto)"
+        return as_text(model.params[name]) or "none"
 
     def _show_buttons(self) -> None:
         writable = self.session.is_open and not self.session.read_only and self.chosen is not None

@@ -14,7 +14,6 @@ from recsys_desktop.gui.widgets.field_row import FieldRow
 if TYPE_CHECKING:
     from recsys_desktop.api.params import ParamField, Params
 
-_NONE = "none"
 _YES, _NO = "yes", "no"
 
 
@@ -64,14 +63,14 @@ class ParameterForm(QWidget):
     @staticmethod
     def _help(field: ParamField) -> str:
         bounds = field.bounds_text
-        none = " Leave empty for none." if field.optional else ""
+        none = f" Leave empty for {field.empty}." if field.optional else ""
         return sentence(field.help) + (f"\nValid: {bounds}." if bounds and not field.choices else "") + none
 
     def _control(self, field: ParamField) -> QWidget:
         if field.kind in {"choice", "boolean"}:
             choice = Choice(field.label)
             if field.optional:
-                choice.addItem(_NONE, "")
+                choice.addItem(field.empty, "")
             options = (True, False) if field.kind == "boolean" else field.choices
             for option in options:
                 choice.addItem(as_text(option), as_text(option))
@@ -81,7 +80,7 @@ class ParameterForm(QWidget):
         line = QLineEdit(as_text(field.default))
         line.setAlignment(Qt.AlignmentFlag.AlignRight)
         if field.optional:
-            line.setPlaceholderText(_NONE)
+            line.setPlaceholderText(field.empty)
         line.textChanged.connect(lambda _text: self._edited(field.name))
         return line
 
