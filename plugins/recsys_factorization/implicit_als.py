@@ -29,7 +29,8 @@ from recsys_factorization.plugin import IMPLICIT_ALS, ImplicitALSParams
 _TRAINING_STEPS = 3
 _EXACT_STEPS = 100
 _TOLERANCE = 1e-6
-_ROWS_PER_BLOCK = 512
+_MOST_ROWS_PER_BLOCK = 512
+_ROWS_PER_PRODUCT = 2048
 
 
 class ImplicitALS(Recommender):
@@ -109,21 +110,9 @@ class ImplicitALS(Recommender):
         self.item_factors_ *= 0.1 / np.sqrt(factors)
         self.item_factors_[~self.known_items_] = 0
         self.user_factors_ = np.zeros((train.n_users, factors), dtype=np.float32)
-        for sweep in range(self.params.iterations):
-            begin = sweep / self.params.iterations
-            text = f"sweep {sweep + 1} of {self.params.iterations}"
-            run.progress(begin, text)
-            self.spectrum_ = self._diagonalise()
-            half = begin + 0.5 / self.params.iterations
-            if not self._solve(
-                by_user, self.item_factors_, self.spectrum_, users, self.user_factors_, run, begin, text
-            ):
-                break
-            spectrum = self._diagonalise(of_users=True)
-            if not self._solve(by_item, self.user_factors_, spectrum, items, self.item_factors_, run, half, text):
-                break
-            run.log(sweep + 1, loss=self._loss(by_user, users, items, run.threads))
-        self.spectrum_ = self._diagonalise()
+        # Held open throughout: to limit BLAS anew costs more than one of the small products in between.
+        with blas_threads(1):
+            self._sweep(by_user, by_item, users, items, run)
         in_blocks(
             lambda begin, end: solve_rows(
                 begin,
@@ -137,9 +126,28 @@ class ImplicitALS(Recommender):
                 _TOLERANCE,
             ),
             train.n_users,
-            _ROWS_PER_BLOCK,
+            _rows_per_block(train.n_users),
             run.threads,
         )
+
+    def _sweep(self, by_user: Ragged, by_item: Ragged, users: Float32, items: Float32, run: RunContext) -> None:
+        """Solve for people and items in turn until the last iteration or until the person asks to stop."""
+        self.spectrum_ = self._diagonalise(run.threads)
+        for sweep in range(self.params.iterations):
+            begin = sweep / self.params.iterations
+            text = f"sweep {sweep + 1} of {self.params.iterations}"
+            run.progress(begin, text)
+            half = begin + 0.5 / self.params.iterations
+            if not self._solve(
+                by_user, self.item_factors_, self.spectrum_, users, self.user_factors_, run, begin, text
+            ):
+                break
+            spectrum = self._diagonalise(run.threads, of_users=True)
+            done = self._solve(by_item, self.user_factors_, spectrum, items, self.item_factors_, run, half, text)
+            self.spectrum_ = self._diagonalise(run.threads)
+            if not done:
+                break
+            run.log(sweep + 1, loss=self._loss(by_user, users, items, run.threads))
 
     def _set_weights(self, by_user: Ragged, by_item: Ragged) -> None:
         """Turn the relative parameters into the weights of the objective (see the class)."""
@@ -172,14 +180,14 @@ class ImplicitALS(Recommender):
         strength: Float32 = (self.item_level_ * frequency**self.params.frequency_exponent).astype(np.float32)
         return strength
 
-    def _diagonalise(self, of_users: bool = False) -> Float32:
+    def _diagonalise(self, threads: int, of_users: bool = False) -> Float32:
         """Rotate both sides so that the Gram matrix of one is diagonal; the weighted diagonal, float32 (factors,)."""
         side = self.user_factors_ if of_users else self.item_factors_
         with blas_threads(1):
-            eigenvalues, rotation = np.linalg.eigh((side.T @ side).astype(np.float64))
+            eigenvalues, rotation = np.linalg.eigh(_gram(side, threads).astype(np.float64))
             turned = rotation.astype(np.float32)
-            self.item_factors_ = self.item_factors_ @ turned
-            self.user_factors_ = self.user_factors_ @ turned
+            self.item_factors_ = _product(self.item_factors_, turned, threads)
+            self.user_factors_ = _product(self.user_factors_, turned, threads)
         spectrum: Float32 = (self.unobserved_ * np.maximum(eigenvalues, 0)).astype(np.float32)
         return spectrum
 
@@ -203,27 +211,26 @@ class ImplicitALS(Recommender):
         return in_blocks(
             block,
             len(solution),
-            _ROWS_PER_BLOCK,
+            _rows_per_block(len(solution)),
             run.threads,
             should_stop=lambda: run.should_stop,
             progress=lambda done: run.progress(begin + done * share, text),
         )
 
     def _loss(self, by_user: Ragged, users: Float32, items: Float32, threads: int) -> float:
-        """The objective for each observed pair."""
+        """The objective for each observed pair, where the items' factors have just been made diagonal."""
         errors = np.zeros(len(self.user_factors_))
         in_blocks(
             lambda begin, end: observed_errors(begin, end, *by_user, self.item_factors_, self.user_factors_, errors),
             len(errors),
-            _ROWS_PER_BLOCK,
+            _rows_per_block(len(errors)),
             threads,
         )
-        with blas_threads(1):
-            gram = self.item_factors_.T @ self.item_factors_
-            unobserved = float(((self.user_factors_ @ gram) * self.user_factors_).sum(dtype=np.float64))
-        penalty = float(users @ np.square(self.user_factors_).sum(axis=1))
-        penalty += float(items @ np.square(self.item_factors_).sum(axis=1))
-        return (float(errors.sum()) + self.unobserved_ * unobserved + penalty) / len(by_user.columns)
+        squares = np.square(self.user_factors_)
+        penalty = float(users @ squares.sum(axis=1))
+        penalty += float(items @ np.einsum("if,if->i", self.item_factors_, self.item_factors_))
+        unobserved = float((squares @ self.spectrum_).sum(dtype=np.float64))
+        return (float(errors.sum()) + unobserved + penalty) / len(by_user.columns)
 
     def _histories(self, query: Query) -> Ragged:
         """The known items of each person's history that count for this model."""
@@ -315,7 +322,7 @@ class ImplicitALS(Recommender):
         histories = by_user.take(users)
         self.user_factors_[users] = self._fold_in(histories)
         self._solve_items(items, by_user)
-        self.spectrum_ = self._diagonalise()
+        self.spectrum_ = self._diagonalise(1)
         self.user_factors_[users] = self._fold_in(histories)
 
     def _solve_items(self, items: npt.NDArray[Any], by_user: Ragged) -> None:
@@ -329,7 +336,7 @@ class ImplicitALS(Recommender):
         rows = Ragged(
             np.concatenate(([0], np.cumsum(lengths))).astype(np.int64), people[order].astype(np.int32, copy=False)
         )
-        spectrum = self._diagonalise(of_users=True)
+        spectrum = self._diagonalise(1, of_users=True)
         solution = self.item_factors_[items]
         solve_rows(
             0,
@@ -343,3 +350,31 @@ class ImplicitALS(Recommender):
             _TOLERANCE,
         )
         self.item_factors_[items] = solution
+
+
+def _rows_per_block(rows: int) -> int:
+    """Enough blocks that threads end together, and no more than keep them from waiting for one another."""
+    return min(max(rows // 16, 16), _MOST_ROWS_PER_BLOCK)
+
+
+def _gram(side: Float32, threads: int) -> Float32:
+    """side^T side, with the same bits for any number of threads: float32 (factors, factors)."""
+    parts: dict[int, Float32] = {}
+
+    def block(begin: int, end: int) -> None:
+        parts[begin] = side[begin:end].T @ side[begin:end]
+
+    in_blocks(block, len(side), _ROWS_PER_PRODUCT, threads)
+    total: Float32 = sum((parts[begin] for begin in sorted(parts)), np.zeros((side.shape[1],) * 2, np.float32))
+    return total
+
+
+def _product(side: Float32, square: Float32, threads: int) -> Float32:
+    """side @ square, with the same bits for any number of threads."""
+    out = np.empty_like(side)
+
+    def block(begin: int, end: int) -> None:
+        np.matmul(side[begin:end], square, out=out[begin:end])
+
+    in_blocks(block, len(side), _ROWS_PER_PRODUCT, threads)
+    return out
