@@ -3,7 +3,8 @@
     python benchmarks/other_shapes.py [ease item-knn svd ...] [--markdown]
 
 Data are made with tastes, popularity and generosity in them: a sparse catalogue, many people, few people, a ten-point
-scale, half stars, and implicit feedback. A fifth of everybody's interactions is the test part. Rankers are told by
+scale, half stars, and implicit feedback; and two more in which people choose by popularity alone, so that nothing can
+be learnt beyond it. A fifth of everybody's interactions is the test part. Rankers are told by
 NDCG@10 over the whole catalogue, rating models by RMSE; `popularity` and `bias` always come first.
 """
 
@@ -29,12 +30,13 @@ _KEPT_ABOVE = 0.7
 
 
 class Shape(NamedTuple):
-    """Sizes before about two thirds of the interactions are dropped for not being to somebody's taste."""
+    """Sizes before about two thirds of the interactions are dropped for not being to somebody's taste (if any has)."""
 
     n_users: int
     n_items: int
     n_interactions: int
     scale: RatingScale | None
+    has_tastes: bool = True
 
 
 SHAPES = {
@@ -44,6 +46,8 @@ SHAPES = {
     "ten points": Shape(500, 400, 75_000, RatingScale(1, 10, 1)),
     "half stars": Shape(600, 600, 90_000, RatingScale(0.5, 5, 0.5)),
     "implicit": Shape(700, 700, 75_000, None),
+    "popularity alone": Shape(1000, 300, 15_000, None, has_tastes=False),
+    "60 people": Shape(60, 40, 900, None, has_tastes=False),
 }
 STANDARDS = ("popularity", "bias")
 
@@ -54,6 +58,8 @@ def made(shape: Shape, seed: int = 0) -> Dataset:
     met = made_data.of_shape(DataShape(shape.n_users, shape.n_items, shape.n_interactions), False, seed)
     of_users, of_items = (generator.standard_normal((size, _TASTES)) for size in (shape.n_users, shape.n_items))
     generosity, quality = (0.5 * generator.standard_normal(size) for size in (shape.n_users, shape.n_items))
+    if not shape.has_tastes:
+        return met
     agreement = np.einsum("nf,nf->n", of_users[met.users], of_items[met.items]) / np.sqrt(_TASTES)
     chosen = np.flatnonzero(generator.random(len(met)) < 1 / (1 + np.exp(-3 * (agreement - _KEPT_ABOVE))))
     data = met.subset(chosen)

@@ -112,7 +112,7 @@ class BayesianFM(Recommender):
         values = shape.item_values + shape.user_values if self.params.side_features else 0
         memory = 48 * sets * ratings + 4 * sets * (shape.n_items * draws * width + 4 * rows * width)
         memory += 40 * values + (5 << 20) + (50 * ratings if self.params.ordered_probit else 0)
-        seconds = self.params.sweeps * width * (sets * ratings * 7e-9 + sets * rows * 2e-8)
+        seconds = self.params.sweeps * width * (sets * ratings * 1.2e-8 + sets * rows * 2e-8)
         seconds += self.params.sweeps * 2.5e-7 * ratings if self.params.ordered_probit else 0
         return Forecast(int(memory), 0.2 + seconds, cheaper="svd")
 

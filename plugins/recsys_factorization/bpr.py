@@ -66,7 +66,7 @@ class BayesianPersonalisedRanking(Recommender):
             memory += choice_memory(shape)
         tried = (*_CANDIDATES, _CANDIDATES[-1]) if given is None else (given,)
         dots = sum((each + 4) * self.params.epochs for each in tried) + (tried[-1] + 2) * _FOLD_IN_EPOCHS
-        return Forecast(int(memory), 0.1 + pairs * dots * (factors + 16) / 3e9, cheaper="ials")
+        return Forecast(int(memory), 0.1 + pairs * dots * (factors + 16) / 5e9, cheaper="ials")
 
     def check_state(self) -> None:
         """As `Recommender.check_state`."""

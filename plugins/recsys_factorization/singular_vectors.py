@@ -24,7 +24,13 @@ from recsys_desktop.api import (
 from recsys_desktop.api.dataset import Bool, Float32, Int32, Int64
 from recsys_desktop.api.state_checks import require_array, require_rows
 from recsys_desktop.toolkit.bias import Biases, fit_biases, rated_histories
-from recsys_desktop.toolkit.held_out_choice import StretchOfRun, best_on_held_out, choice_memory, choice_seconds
+from recsys_desktop.toolkit.held_out_choice import (
+    MOST_INTERACTIONS,
+    StretchOfRun,
+    best_on_held_out,
+    choice_memory,
+    choice_seconds,
+)
 from recsys_desktop.toolkit.products import SparseRows, sparse_times_dense
 from recsys_factorization.arrays import lengthened, merged, rows_of_columns, taken_rows
 from recsys_factorization.plugin import PURE_SVD, TRUNCATED_SVD, PureSVDParams, SingularVectorParams, TruncatedSVDParams
@@ -79,11 +85,13 @@ class SingularVectorModel(Recommender):
         width = rank + max(10, rank // 2)
         entries = shape.n_interactions
         memory = 44 * entries + 4 * width * (shape.n_users + 3 * shape.n_items) + 4 * rank * shape.n_users
-        seconds = 0.1 + 12 * entries * width * 4 / 2e9
+        seconds = _seconds(entries, width)
         if self.params.rank is None:
             memory += choice_memory(shape)
+            typical = _RANKS[len(_RANKS) // 2]
+            seconds = _seconds(min(entries, MOST_INTERACTIONS), width) + _seconds(entries, typical)
             seconds += choice_seconds(shape, len(_RANKS))
-        return Forecast(int(memory) + (3 << 20), seconds, cheaper="popularity")
+        return Forecast(int(memory) + (3 << 20), 0.1 + seconds, cheaper="popularity")
 
     def check_state(self) -> None:
         """As `Recommender.check_state`."""
@@ -336,6 +344,11 @@ class RatingSVD(SingularVectorModel):
         of_items[items] = sums / np.maximum(np.diff(by_item.indptr) + biases.item_regularisation, 1e-9)
         moved = biases._replace(items=of_items)
         self.biases_ = moved._replace(users=moved.of_rows(rows))._asdict()
+
+
+def _seconds(entries: int, width: int) -> float:
+    """Of the decomposition of so many entries in a subspace of so many dimensions."""
+    return 2.4e-8 * entries * (width + 30)
 
 
 def _own_places(known: Bool) -> Int32:

@@ -34,7 +34,7 @@ class BiasedSVD(RidgeRecommender):
         """Forecast; see the base class."""
         rows, factors, ratings = shape.n_users + shape.n_items, self.params.factors, shape.n_interactions
         memory = 38 * ratings + 10 * rows * factors + 40 * rows + (2 << 20)
-        return Forecast(int(memory), 0.1 + self.params.epochs * ratings * (factors + 20) / 1.5e9, cheaper="bias")
+        return Forecast(int(memory), 0.1 + self.params.epochs * ratings * (factors + 20) / 1.2e9, cheaper="bias")
 
     def _fit(self, train: Dataset, run: RunContext) -> None:
         announce_compilation(run, descend_on_ratings, solve_ridge_rows)

@@ -49,7 +49,7 @@ class Slim(ItemWeightModel):
         """One float32 square of the items, the interactions a few times, and some hundred weights an item."""
         memory = 4 * shape.n_items**2 + 60 * shape.n_interactions + 1000 * shape.n_items
         counting = shape.n_interactions * max(shape.n_interactions / max(shape.n_users, 1), 1) / 5e8
-        return Forecast(int(1.2 * memory) + 4_000_000, 0.1 + counting + shape.n_items * 2e-3, cheaper="rp3beta")
+        return Forecast(int(1.2 * memory) + 4_000_000, 0.1 + counting + shape.n_items * 3e-3, cheaper="rp3beta")
 
     def migrate_state(self, fitted: dict[str, Any], version: int) -> dict[str, Any]:
         """Version 1 began before there was an intercept: a model without bases has none."""

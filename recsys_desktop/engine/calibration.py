@@ -8,6 +8,7 @@ candidates: Zadrozny and Elkan, Transforming classifier scores into accurate mul
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -106,18 +107,24 @@ class Calibration:
 
 
 def calibrate(
-    model: Recommender, history: Dataset, held_out: Dataset, run: RunContext
+    model: Recommender,
+    history: Dataset,
+    held_out: Dataset,
+    run: RunContext,
+    check: Callable[[], None] = lambda: None,
 ) -> tuple[Calibration | None, str]:
     """Learn the confidence of a model's scores: (calibration, "") or (None, why there is none).
 
-    model: fitted on `history` without `held_out`; both in its vocabulary.
+    model: fitted on `history` without `held_out`; both in its vocabulary. check: called between blocks of people; what
+    it raises ends the calibration.
     """
     from recsys_desktop.engine.fitting import sampled_users
     from recsys_desktop.evaluation import judge, rank_test_users
 
     part = sampled_users(held_out, CALIBRATION_USERS, run)
     score = model.score if model.spec.capabilities.ranks else model.predict
-    ranked, _ = rank_test_users(score, history, part, min(CANDIDATES, max(history.n_items, 1)))
+    length = min(CANDIDATES, max(history.n_items, 1))
+    ranked, _ = rank_test_users(score, history, part, length, progress=lambda _done: check())
     hits = judge(ranked.lists, ranked.relevant).hits
     listed = (ranked.lists >= 0) & ~np.isnan(ranked.scores)
     people = np.broadcast_to(np.arange(len(listed))[:, None], listed.shape)[listed]

@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -217,8 +217,17 @@ class FitContext(RunPart):
         return model
 
 
-def validation_figure(model: Recommender, held_out: Dataset, history: Dataset, run: RunContext) -> Validation:
-    """A model's figure on held-out data, for people with this history: see `FitContext.validate`."""
+def validation_figure(
+    model: Recommender,
+    held_out: Dataset,
+    history: Dataset,
+    run: RunContext,
+    check: Callable[[], None] = lambda: None,
+) -> Validation:
+    """A model's figure on held-out data, for people with this history: see `FitContext.validate`.
+
+    check: called between blocks of people whose lists are made; what it raises ends the validation.
+    """
     from recsys_desktop.evaluation import judge, rank_test_users, rmse
     from recsys_desktop.evaluation.ranking import ndcg
 
@@ -230,7 +239,7 @@ def validation_figure(model: Recommender, held_out: Dataset, history: Dataset, r
         known = ~np.isnan(predictions)
         if known.any() or not capabilities.ranks:
             return Validation("rmse", rmse(predictions[known], part.ratings[known]), larger_is_better=False)
-    ranked, _ = rank_test_users(model.score, history, part, VALIDATION_LENGTH)
+    ranked, _ = rank_test_users(model.score, history, part, VALIDATION_LENGTH, progress=lambda _done: check())
     figures = ndcg(judge(ranked.lists, ranked.relevant))
     value = float(np.nanmean(figures)) if len(figures) and not np.isnan(figures).all() else float("nan")
     return Validation(f"ndcg@{VALIDATION_LENGTH}", value)
@@ -330,7 +339,9 @@ def _epochs(model: Recommender) -> int | None:
 
 def _figure(trial: Recommender, held_out: Dataset, kept: Dataset, context: FitContext) -> Validation:
     try:
-        return validation_figure(trial, held_out, kept, context)
+        return validation_figure(trial, held_out, kept, context, context.check)
+    except Cancelled:
+        raise
     except Exception as error:
         raise TrainingFailed(f"'{trial.spec.id}' was fitted but cannot answer: {_in_words(error)}") from error
 

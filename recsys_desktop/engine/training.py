@@ -101,7 +101,7 @@ def _calibration(request: TrainRequest, fitted: Fitted, run: EngineRun) -> tuple
     if fitted.trial is None or fitted.history is None or not fitted.held_out:
         return None, "there was nothing to hold out: nobody has two interactions"
     run.progress(_FITTED, "Measuring how far scores can be trusted")
-    return calibrate(fitted.trial, fitted.history, fitted.held_out, run)
+    return calibrate(fitted.trial, fitted.history, fitted.held_out, run, run.check)
 
 
 def _publish(

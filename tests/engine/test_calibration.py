@@ -7,8 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys_desktop.api import RunContext
-from recsys_desktop.engine.calibration import Calibration, from_candidates, wilson_interval
+from recsys_desktop.api import DataShape, RunContext
+from recsys_desktop.api.testing import made_data
+from recsys_desktop.engine.calibration import Calibration, calibrate, from_candidates, wilson_interval
+from recsys_desktop.engine.errors import Cancelled
+from tests.engine.toys import POPULAR
 
 
 def synthetic(n: int = 60_000, seed: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -29,6 +32,22 @@ def test_the_confidence_of_a_known_truth_is_right() -> None:
         assert confidence.value == pytest.approx(0.4 * score**2, abs=0.03)
         assert confidence.low <= confidence.value <= confidence.high
     assert calibration.error < 0.01
+
+
+def test_a_run_that_is_cancelled_does_not_wait_for_everybodys_lists() -> None:
+    kept, held_out = made_data.of_shape(DataShape(600, 9000, 8000), False).hold_out(0.2, np.random.default_rng(0))
+    model = POPULAR.load()(POPULAR.params()).fit(kept)
+    blocks = []
+
+    def check() -> None:
+        blocks.append(len(blocks))
+        if len(blocks) == 2:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        calibrate(model, kept, held_out, RunContext(), check)
+    calibrate(model, kept, held_out, RunContext(), lambda: blocks.append(0))
+    assert len(blocks) > 2 + 2
 
 
 def test_intervals_contain_the_truth_about_as_often_as_they_say() -> None:
