@@ -10,7 +10,7 @@ import numpy.typing as npt
 from recsys_desktop.api import CannotFit, Dataset, DataShape, Forecast, Query, Recommender, RunContext
 from recsys_desktop.api.dataset import Bool, Float32, Int32, Int64
 from recsys_desktop.api.state_checks import require_array, require_rows
-from recsys_desktop.toolkit.held_out_choice import StretchOfRun, best_on_held_out, choice_memory
+from recsys_desktop.toolkit.held_out_choice import MOST_INTERACTIONS, StretchOfRun, best_on_held_out, choice_memory
 from recsys_desktop.toolkit.parallel import announce_compilation, in_blocks
 from recsys_desktop.toolkit.products import SparseRows
 from recsys_factorization.arrays import Ragged, lengthened, merged, of_known_items
@@ -18,12 +18,13 @@ from recsys_factorization.bpr_kernels import fold_in_pairs, learn_pairs
 from recsys_factorization.plugin import BPR, BPRParams
 
 _PAIRS_PER_CALL = 200_000
-_FOLD_IN_EPOCHS = 20
+_FOLD_IN_EPOCHS = 10
 _FOLD_IN_BLOCK = 64
 _UPDATE_EPOCHS = 5
 _UPDATE_SHARE = 0.2
-_CANDIDATES = (1, 3, 8)
-_TRIAL_SPAN = 0.6
+_CANDIDATES = (1, 8)
+_TRIAL_PEOPLE = 0.5
+_TRIAL_SPAN = 0.4
 
 
 class BayesianPersonalisedRanking(Recommender):
@@ -34,9 +35,9 @@ class BayesianPersonalisedRanking(Recommender):
     scoring of some items drawn at random (Zhang, Chen, Wang, Yu 2013, "Optimizing top-N collaborative filtering via
     dynamic negative item sampling"), which learns the top of the list faster; 1 gives the original method. The more
     there are, the more often j is an item that the person would like as well, which does harm where tastes say little
-    beside popularity. So unless `candidates` says how many, 1, 3 and 8 are tried on a tenth of everybody's interactions
-    that is set aside, and the best of them is taken for the training on all. (Trials of fewer epochs do not show the
-    harm.) An epoch visits people in random order and makes as many steps for each as they have items.
+    beside popularity. So unless `candidates` says how many, 1 and 8 are tried on half of the people, with a tenth of
+    their interactions set aside, and the better is taken for the training on all. (Trials of fewer epochs do not show
+    the harm.) An epoch visits people in random order and makes as many steps for each as they have items.
 
     When the items are learnt everybody is folded in: their factors are learnt anew from their own items, by the same
     steps with the items held fixed and draws that depend on the history alone. So a person is their history.
@@ -65,8 +66,9 @@ class BayesianPersonalisedRanking(Recommender):
         if given is None:
             memory += choice_memory(shape)
         tried = (*_CANDIDATES, _CANDIDATES[-1]) if given is None else (given,)
-        dots = sum((each + 4) * self.params.epochs for each in tried) + (tried[-1] + 2) * _FOLD_IN_EPOCHS
-        return Forecast(int(memory), 0.1 + pairs * dots * (factors + 16) / 5e9, cheaper="ials")
+        passes = [(each + 4) * self.params.epochs + (each + 2) * _FOLD_IN_EPOCHS for each in tried]
+        dots = pairs * passes[-1] + min(_TRIAL_PEOPLE * pairs, MOST_INTERACTIONS) * sum(passes[:-1])
+        return Forecast(int(memory), 0.1 + dots * (factors + 16) / 5e9, cheaper="ials")
 
     def check_state(self) -> None:
         """As `Recommender.check_state`."""
@@ -87,7 +89,7 @@ class BayesianPersonalisedRanking(Recommender):
         self.known_users_ = pairs.lengths > 0
         self.known_items_ = np.bincount(pairs.columns, minlength=train.n_items) > 0
         self.interaction_indptr_, self.interaction_items_ = pairs
-        if self.params.candidates is None:
+        if self.setting("candidates") is None:
             self.chosen_ = {"candidates": self._best_candidates(train, run)}
             run = StretchOfRun(run, _TRIAL_SPAN, 1.0)
         generator = run.generator("bpr")
@@ -106,13 +108,20 @@ class BayesianPersonalisedRanking(Recommender):
             run.log(epoch + 1, loss=loss)
         self.draws_ = int(generator.integers(1 << 62))
         self._settle(pairs, run)
-        self.fresh_users_ = np.ones(train.n_users, dtype=np.bool_)
 
     def _best_candidates(self, train: Dataset, run: RunContext) -> int:
         def trial(candidates: int, kept: Dataset, part: RunContext) -> Recommender:
             return _Trial(self.params.model_copy(update={"candidates": candidates})).fit(kept, part)
 
-        return best_on_held_out(_CANDIDATES, trial, train, run, span=_TRIAL_SPAN, min_rating=self.params.min_rating)
+        return best_on_held_out(
+            _CANDIDATES,
+            trial,
+            train,
+            run,
+            span=_TRIAL_SPAN,
+            min_rating=self.params.min_rating,
+            people=_TRIAL_PEOPLE,
+        )
 
     def _learn(
         self,
@@ -151,6 +160,7 @@ class BayesianPersonalisedRanking(Recommender):
         """Learn everybody anew with the items that have been learnt."""
         run.progress(1.0, "people")
         self.user_factors_ = self._fold_in(pairs, run.threads)
+        self.fresh_users_ = np.ones(len(pairs.lengths), dtype=np.bool_)
 
     def _fold_in(self, histories: Ragged, threads: int = 1) -> Float32:
         """The factors of people with these histories, float32 (n, factors)."""
@@ -265,7 +275,7 @@ class BayesianPersonalisedRanking(Recommender):
 
 
 class _Trial(BayesianPersonalisedRanking):
-    """People keep the factors that they had when the items were learnt: near enough to compare trials by."""
+    """Only those are folded in by whose lists a trial is judged."""
 
     def _settle(self, pairs: Ragged, run: RunContext) -> None:
-        pass
+        self.fresh_users_ = np.zeros(len(pairs.lengths), dtype=np.bool_)

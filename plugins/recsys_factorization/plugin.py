@@ -104,7 +104,7 @@ class PureSVDParams(SingularVectorParams, InteractionParams):
     rank: int | None = param(
         None,
         help="How many singular vectors are kept; few tell the main patterns, many tell rare ones and chance as well. "
-        "Left open, ten numbers from 1 to 64 are tried on data set aside.",
+        "auto tries ten numbers from 1 to 64 on data set aside.",
         empty="auto",
         ge=1,
         le=1024,
@@ -414,7 +414,7 @@ class BPRParams(InteractionParams):
     candidates: int | None = param(
         None,
         help="Items drawn for each comparison, of which the one that scores highest is taken; more sharpen the top of "
-        "the list, 1 is the original method. Left open, 1, 3 and 8 are tried on data set aside.",
+        "the list, 1 is the original method. auto tries 1 and 8 on data set aside.",
         empty="auto",
         ge=1,
         le=100,

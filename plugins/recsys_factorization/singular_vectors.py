@@ -36,7 +36,9 @@ from recsys_factorization.arrays import lengthened, merged, rows_of_columns, tak
 from recsys_factorization.plugin import PURE_SVD, TRUNCATED_SVD, PureSVDParams, SingularVectorParams, TruncatedSVDParams
 from recsys_factorization.randomised_svd import Decomposition, truncated_svd
 
-_RANKS = (1, 2, 3, 5, 8, 12, 18, 27, 40, 64)
+# In the order in which they win ties: where few data are held out, chance alone can make one vector look as good.
+_RANKS = (8, 5, 3, 2, 1, 12, 18, 27, 40, 64)
+_FLOOR = 1.15
 _TRIAL_SPAN = 0.7
 
 
@@ -88,7 +90,7 @@ class SingularVectorModel(Recommender):
         seconds = _seconds(entries, width)
         if self.params.rank is None:
             memory += choice_memory(shape)
-            typical = _RANKS[len(_RANKS) // 2]
+            typical = _RANKS[0]
             seconds = _seconds(min(entries, MOST_INTERACTIONS), width) + _seconds(entries, typical)
             seconds += choice_seconds(shape, len(_RANKS))
         return Forecast(int(memory) + (3 << 20), 0.1 + seconds, cheaper="popularity")
@@ -126,6 +128,15 @@ class SingularVectorModel(Recommender):
     def _kept(self, found: Decomposition) -> int:
         """How many of them to keep, at least one."""
         return len(found.values)
+
+    def _above_chance(self, found: Decomposition, times: float) -> int:
+        """How many singular values, at least one, are above a multiple of what chance gives.
+
+        What chance gives is |D X|_Frobenius (1 / sqrt(people) + 1 / sqrt(items)), the largest that the same entries
+        would have if they were scattered evenly at random; long tails raise it a little.
+        """
+        chance = float(self.known_users_.sum()) ** -0.5 + float(self.known_items_.sum()) ** -0.5
+        return max(1, int((found.values >= times * chance * np.sqrt(found.total)).sum()))
 
     def _begin(self, train: Dataset, run: RunContext) -> None:
         """What a subclass learns first."""
@@ -198,28 +209,45 @@ class PureSVD(SingularVectorModel):
     """PureSVD: every interaction is 1, and the score of an item is its entry of x V V^T. See the base class.
 
     Unless `rank` says how many singular vectors are kept, one decomposition without a tenth of everybody's interactions
-    is cut to 1, 2, 4, ... 64 ranks, and the number that ranks the tenth best is taken: the share of the entries that a
-    vector explains does not tell whether it is a pattern or chance.
+    is cut to ten ranks from 1 to 64, and the number that ranks the tenth best is taken: the share of the entries that a
+    vector explains does not tell whether it is a pattern or chance. Vectors that chance would explain are left out.
     """
 
     spec = PURE_SVD
+    state_version = 2
     params: PureSVDParams
     method = "projection onto singular vectors: each item of the history adds its part"
 
     def _decomposition(self, scaled: SparseRows, train: Dataset, run: RunContext) -> Decomposition:
-        if self.params.rank is None:
+        if self.setting("rank") is None:
             self.chosen_ = {"rank": self._best_rank(train, run)}
             run = StretchOfRun(run, _TRIAL_SPAN, 1.0)
         return super()._decomposition(scaled, train, run)
 
+    @classmethod
+    def migrate_params(cls, params: dict[str, Any], version: int) -> dict[str, Any]:
+        """In version 1 vectors below a floor were left out; how many were kept is in the state."""
+        return {name: value for name, value in params.items() if name != "noise_floor"}
+
+    def migrate_state(self, fitted: dict[str, Any], version: int) -> dict[str, Any]:
+        """As it was: only the parameters changed."""
+        return fitted
+
+    def _kept(self, found: Decomposition) -> int:
+        if self.params.rank is not None:
+            return super()._kept(found)
+        kept = min(int(self.setting("rank")), self._above_chance(found, _FLOOR))
+        self.chosen_ = {"rank": kept}
+        return kept
+
     def _best_rank(self, train: Dataset, run: RunContext) -> int:
-        widest: list[PureSVD] = []
+        widest: list[_Widest] = []
 
         def trial(rank: int, kept: Dataset, part: RunContext) -> Recommender:
             if not widest:
                 params = self.params.model_copy(update={"rank": _RANKS[-1]})
-                widest.append(type(self)(params).fit(kept, part))
-            return widest[0]._cut_to(rank)
+                widest.append(_Widest(params).fit(kept, part))
+            return widest[0]._cut_to(min(rank, widest[0].above_chance))
 
         return best_on_held_out(_RANKS, trial, train, run, span=_TRIAL_SPAN, min_rating=self.params.min_rating)
 
@@ -256,14 +284,23 @@ class PureSVD(SingularVectorModel):
         ]
 
 
+class _Widest(PureSVD):
+    """With as many vectors as are ever tried; above_chance: how many of them chance would not explain."""
+
+    above_chance: int
+
+    def _kept(self, found: Decomposition) -> int:
+        self.above_chance = self._above_chance(found, _FLOOR)
+        return super()._kept(found)
+
+
 class RatingSVD(SingularVectorModel):
     """Truncated SVD of ratings, imputed by bias: X is rating - mean - b_u - b_i, so that a missing rating is taken to
     be what the biases say, and a prediction is those plus the entry of x V V^T. See the base class; the biases are
     those of `fit_biases`, and a person's own is folded in from the history.
 
-    Singular values below noise_floor |D X|_Frobenius (1 / sqrt(people) + 1 / sqrt(items)) say nothing: that without the
-    factor is the largest that the same entries would have if they were scattered evenly at random, and long tails raise
-    it a little. Their vectors are left out, down to one.
+    Vectors whose singular values are below noise_floor times what chance would give, |D X|_Frobenius (1 / sqrt(people)
+    + 1 / sqrt(items)), are left out, down to one.
 
     Fitted state beyond the base class: biases_, the fields of a `Biases`.
     """
@@ -281,9 +318,7 @@ class RatingSVD(SingularVectorModel):
         require_array("biases_['items']", self._biases.items, (self.n_items,), np.float32)
 
     def _kept(self, found: Decomposition) -> int:
-        chance = float(self.known_users_.sum()) ** -0.5 + float(self.known_items_.sum()) ** -0.5
-        floor = self.params.noise_floor * chance * np.sqrt(found.total)
-        return max(1, int((found.values >= floor).sum()))
+        return self._above_chance(found, self.params.noise_floor)
 
     @property
     def _biases(self) -> Biases:

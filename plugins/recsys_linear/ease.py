@@ -85,14 +85,14 @@ class Ease(Recommender):
     def estimate(self, shape: DataShape) -> Forecast:
         """One float32 square of the smaller side, in place, and the interactions a few times."""
         side = min(shape.n_users, shape.n_items)
-        memory: float = 4 * side * side + 66 * shape.n_interactions + 24 * (shape.n_users + shape.n_items)
+        memory = 4 * side * side + 66 * shape.n_interactions + 24 * (shape.n_users + shape.n_items)
         counting = shape.n_interactions * max(shape.n_interactions / max(shape.n_users, shape.n_items, 1), 1) / 5e8
-        seconds = counting + side**3 / 6e10
+        seconds, trials = counting + side**3 / 6e10, 0
         if self.params.regularisation is None and side <= _LARGEST_TRIED_SIDE:
-            memory += choice_memory(shape) / 1.2
+            trials = choice_memory(shape)
             seconds = (1 + len(_REGULARISATIONS)) * seconds + choice_seconds(shape, len(_REGULARISATIONS))
         return Forecast(
-            int(1.2 * memory) + 4_000_000,
+            int(1.2 * memory) + trials + 4_000_000,
             0.1 + seconds,
             cheaper="item-knn",
             note=f"inverts one {side:,} × {side:,} matrix of {'users' if shape.n_users < shape.n_items else 'items'}",
@@ -124,7 +124,7 @@ class Ease(Recommender):
         by_user = self._with_constant(SparseRows.of(matrix[people]).with_columns(self._place_of))
         by_item = by_user.transposed(self._width)
         self.weights_ = self.inverse_ = self.rows_by_item_ = None
-        if self.params.regularisation is None:
+        if self.setting("regularisation") is None:
             self.chosen_ = {"regularisation": self._best_regularisation(train, min(len(people), self._width), run)}
             run = StretchOfRun(run, _TRIAL_SPAN, 1.0)
         if len(people) < len(self.items_):

@@ -21,8 +21,8 @@ class EaseParams(InteractionParams):
 
     regularisation: float | None = param(
         None,
-        help="Strength of the ridge penalty; raise it where data say little beside popularity. Left open, 50, 200 and "
-        "1000 are tried on data set aside; with more than 2,000 people and items it is 200.",
+        help="Strength of the ridge penalty; raise it where data say little beside popularity. auto tries 50, 200 and "
+        "1000 on data set aside; with more than 2,000 people and items it is 200.",
         empty="auto",
         gt=0,
         le=1e7,

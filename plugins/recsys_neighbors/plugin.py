@@ -73,7 +73,7 @@ class UserKnnParams(InteractionParams):
     neighbours: int | None = param(
         None,
         help="How many of the most similar people may speak; more is smoother and more popular, fewer more personal. "
-        "Left open, 50, 100, 200 and 400 are tried on data set aside.",
+        "auto tries 50, 100, 200 and 400 on data set aside.",
         empty="auto",
         ge=1,
         le=10_000,
@@ -102,7 +102,7 @@ class UserKnnParams(InteractionParams):
     popularity: float | None = param(
         None,
         help="How much everybody together counts beside the neighbours, as so many times their similarity; at 0 items "
-        "that no neighbour has get no score. Left open, 0, 0.3, 1, 3, 10 and 100 are tried on data set aside.",
+        "that no neighbour has get no score. auto tries 0, 0.3, 1, 3, 10 and 100 on data set aside.",
         empty="auto",
         ge=0,
         le=100,

@@ -82,7 +82,7 @@ class UserKnn(Recommender):
         seconds = 0.02 + shape.n_interactions / 3e7
         if options:
             entries = min(shape.n_interactions, MOST_INTERACTIONS)
-            length, people = entries / max(shape.n_users, 1), entries / max(shape.n_items, 1)
+            length, people = shape.n_interactions / max(shape.n_users, 1), entries / max(shape.n_items, 1)
             asked = options * min(shape.n_users, MOST_PEOPLE)
             memory += choice_memory(shape) + 30 * entries
             seconds += choice_seconds(shape, options) + asked * length * (6e-9 * people + 1e-6)
@@ -90,7 +90,7 @@ class UserKnn(Recommender):
 
     def _fit(self, train: Dataset, run: RunContext) -> None:
         self._compare(train)
-        if None in (self.params.neighbours, self.params.popularity):
+        if None in (self.setting("neighbours"), self.setting("popularity")):
             self.chosen_ = self._best(train, run)
 
     def _compare(self, train: Dataset) -> None:
@@ -180,10 +180,12 @@ class UserKnn(Recommender):
                 int(item),
                 float(score),
                 [
-                    Contribution(Source.NEIGHBOUR, float(value), int(neighbour))
-                    for neighbour, value in zip(neighbours[who], values[who], strict=True)
+                    *([Contribution(Source.BIAS, float(base), label="how often it is chosen")] if base else []),
+                    *(
+                        Contribution(Source.NEIGHBOUR, float(value), int(neighbour))
+                        for neighbour, value in zip(neighbours[who], values[who], strict=True)
+                    ),
                 ],
-                base=float(base),
                 additive=True,
                 faithful_to_removal=False,
                 method=f"user-based: {who.sum()} of the {present.sum()} most similar people have it",

@@ -42,7 +42,8 @@ class Recommender(ABC):
     Attributes whose names begin with `_` are caches: neither saved nor copied. `fit` also leaves
     `user_vocabulary`, `item_vocabulary`, `known_users_` (bool (n_users,)), `known_items_` (bool (n_items,)) and
     `rating_scale_`. A model that trains in epochs sets `best_epoch_`. One with parameters that may be left open sets
-    `chosen_`, what it took for each of those by name, and asks `setting` for their values.
+    `chosen_`, what it took for each of those by name, and asks `setting` for their values; those that the run brings
+    (`RunContext.chosen`) are there when `_fit` begins.
 
     A fitted model is never changed by an answer, so that several threads may ask at once.
     """
@@ -104,6 +105,11 @@ class Recommender(ABC):
         known = np.zeros(len(query), dtype=np.bool_)
         known[valid] = self.known_users_[query.users[valid]]
         return known
+
+    @classmethod
+    def migrate_params(cls, params: dict[str, Any], version: int) -> dict[str, Any]:
+        """Bring parameters saved with `state_version` = version to the present ones; by default they are the same."""
+        return params
 
     def migrate_state(self, fitted: dict[str, Any], version: int) -> dict[str, Any]:
         """Bring a state saved with `state_version` = version to the present one."""
@@ -175,8 +181,10 @@ class Recommender(ABC):
         scale = train.rating_scale
         self.rating_scale_ = None if scale is None else (float(scale[0]), float(scale[1]), float(scale[2]))
         self.best_epoch_ = None
-        self.chosen_ = None
-        self._fit(train, run if run is not None else RunContext())
+        run = RunContext() if run is None else run
+        open_ = {name: value for name, value in run.chosen.items() if getattr(self.params, name, "") is None}
+        self.chosen_ = open_ or None
+        self._fit(train, run)
         return self
 
     def setting(self, name: str) -> Any:

@@ -54,6 +54,8 @@ class RunContext:
     device: "auto", "cpu", "cuda", "cuda:N" or "mps", for those who use torch.
     epochs: train exactly this many epochs, without validation or early stopping; None leaves it to the parameters.
     checkpoints: an existing folder where the run may keep what it needs to resume, or None.
+    chosen: what an earlier fit of the same model chose for parameters that were left open, to be kept; see
+    `Recommender.setting`.
 
     Attributes
     ----------
@@ -72,12 +74,14 @@ class RunContext:
         device: str = "auto",
         epochs: int | None = None,
         checkpoints: Path | None = None,
+        chosen: Mapping[str, Any] | None = None,
     ) -> None:
         self.seed = seed
         self.threads = threads if threads is not None else max(1, min(os.cpu_count() or 1, 8))
         self.device = check_device(device)
         self.epochs = epochs
         self.checkpoints = checkpoints
+        self.chosen = dict(chosen or {})
         self.earlier_seconds = 0.0
 
     @property

@@ -175,7 +175,10 @@ class _Reader:
                 f"up to {cls.state_version}): update the plugin"
             )
         try:
-            model = cls(spec.params.parse(node["params"]))
+            params = node["params"]
+            if node["state_version"] < cls.state_version:
+                params = cls.migrate_params(dict(params), node["state_version"])
+            model = cls(spec.params.parse(params))
         except InvalidParameter as error:
             raise StateError(f"the saved parameters of '{spec.id}' are not valid any more: {error}") from error
         state = {name: self.value(value) for name, value in node["state"].items()}

@@ -110,7 +110,7 @@ def show(settings: Settings, model: ModelArgument) -> None:
         ]
         chosen = record.metrics.get("chosen", {})
         rows += [
-            (f"  {name}", f"{yes(chosen[name])} (chosen on held-out data)" if name in chosen else yes(value))
+            (f"  {name}", f"{yes(chosen[name])} (auto)" if name in chosen else yes(value))
             for name, value in record.params.items()
         ]
         calibration = record.metrics.get("calibration", {})

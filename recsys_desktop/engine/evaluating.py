@@ -272,6 +272,7 @@ def _judge(
             "done",
             reason="stopped early" if fitted.stopped_early else "",
             params=fitted.model.params.to_dict(),
+            chosen=fitted.model.chosen_ or {},
             fit_seconds=fitted.fit_seconds,
             peak_memory_bytes=fitted.peak_memory_bytes,
             size_bytes=state_bytes(fitted.model),

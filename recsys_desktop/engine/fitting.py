@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -97,11 +97,24 @@ def checked_params(registry: Registry, spec: AlgorithmSpec, values: Mapping[str,
     return params
 
 
+class Learnt(NamedTuple):
+    """What a fit found out by held-out data, for the fit to everything: the best number of epochs, chosen settings."""
+
+    epochs: int | None
+    chosen: dict[str, Any] | None
+
+    @classmethod
+    def of(cls, model: Recommender) -> Learnt:
+        """What this model learnt."""
+        return cls(model.best_epoch_, model.chosen_)
+
+
 class FitContext(RunPart):
     """What a running algorithm may ask of the engine: validation, members, seed, threads, stopping.
 
     held_out, history: the validation part and what the model is fitted on; None where there is no validation.
-    member_epochs: how many epochs each member of a hybrid needed, learnt where there was validation.
+    learnt: what an earlier fit of the same model without the held-out part learnt, which this one keeps. members: the
+    same of each member of a hybrid, filled in as they are fitted.
     """
 
     def __init__(
@@ -113,8 +126,8 @@ class FitContext(RunPart):
         phase: str,
         held_out: Dataset | None = None,
         history: Dataset | None = None,
-        epochs: int | None = None,
-        member_epochs: dict[str, int] | None = None,
+        learnt: Learnt | None = None,
+        members: dict[str, Learnt] | None = None,
     ) -> None:
         super().__init__(
             run,
@@ -122,15 +135,16 @@ class FitContext(RunPart):
             seed=job.seed,
             threads=job.threads,
             device=run.device_or(job.device),
-            epochs=epochs,
+            epochs=None if learnt is None else learnt.epochs,
             checkpoints=run.checkpoints,
+            chosen=None if learnt is None else learnt.chosen,
         )
         self.job = job
         self.phase = phase
         self._held_out = held_out
         self._history = history
         self._reached = span[0]
-        self._member_epochs = {} if member_epochs is None else member_epochs
+        self._members = {} if members is None else members
 
     @property
     def validates(self) -> bool:
@@ -152,7 +166,17 @@ class FitContext(RunPart):
             return
         data = [None if part is None else part.fingerprint for part in (train, self._held_out)]
         params = self.job.params.to_dict()
-        decides = [self.job.spec.id, params, self.seed, self.threads, self.device, self.phase, self.epochs, *data]
+        decides = [
+            self.job.spec.id,
+            params,
+            self.seed,
+            self.threads,
+            self.device,
+            self.phase,
+            self.epochs,
+            self.chosen,
+            *data,
+        ]
         name = hashlib.blake2b(json.dumps(decides, sort_keys=True).encode(), digest_size=8).hexdigest()
         self.checkpoints = self.job.checkpoints / name
         try:
@@ -193,10 +217,12 @@ class FitContext(RunPart):
         key = json.dumps([algorithm, job.params.to_dict()], sort_keys=True)
         # Only the hybrid knows how far it is; a member says what it is doing and leaves the bar where it stands.
         span = (self._reached, self._reached)
-        epochs = self._member_epochs.get(key)
+        learnt = self._members.get(key)
         phase = f"{self.phase} {algorithm}".strip()
-        if not spec.capabilities.trains_in_epochs or epochs is not None:
-            return self._fitted_member(job, train, FitContext(job, self.run, span, phase=phase, epochs=epochs))
+        if not spec.capabilities.trains_in_epochs or learnt is not None:
+            model = self._fitted_member(job, train, FitContext(job, self.run, span, phase=phase, learnt=learnt))
+            self._members.setdefault(key, Learnt.of(model))
+            return model
         if self._held_out is not None:
             context = FitContext(job, self.run, span, phase=phase, held_out=self._held_out, history=train)
             model = self._fitted_member(job, train, context)
@@ -205,10 +231,10 @@ class FitContext(RunPart):
             context = FitContext(job, self.run, span, phase=phase, held_out=held_out, history=kept)
             model = self._fitted_member(job, kept, context)
             if model.best_epoch_ is not None and not self.should_stop:
-                context = FitContext(job, self.run, span, phase=phase, epochs=model.best_epoch_)
+                context = FitContext(job, self.run, span, phase=phase, learnt=Learnt.of(model))
                 model = self._fitted_member(job, train, context)
         if model.best_epoch_ is not None:
-            self._member_epochs[key] = model.best_epoch_
+            self._members[key] = Learnt.of(model)
         return model
 
     def _fitted_member(self, job: FitJob, train: Dataset, context: FitContext) -> Recommender:
@@ -303,7 +329,7 @@ def fit(
         return Fitted(model, seconds, peak, _epochs(model), stopped_early=run.kept)
     kept, held_out = (train, validation) if validation is not None else set_aside(job.spec, train, job.seed)
     middle = span[0] + (span[1] - span[0]) * 0.55
-    member_epochs: dict[str, int] = {}
+    members: dict[str, Learnt] = {}
     context = FitContext(
         job,
         run,
@@ -311,16 +337,14 @@ def fit(
         phase="fit",
         held_out=held_out if len(held_out) else None,
         history=kept,
-        member_epochs=member_epochs,
+        members=members,
     )
     trial, seconds, peak = _measured(job, kept, context)
     figure = _figure(trial, held_out, kept, context) if len(held_out) else None
     first = Fitted(trial, seconds, peak, _epochs(trial), figure, trial, held_out, kept, stopped_early=True)
     if run.kept:
         return first
-    context = FitContext(
-        job, run, (middle, span[1]), phase="refit", epochs=trial.best_epoch_, member_epochs=member_epochs
-    )
+    context = FitContext(job, run, (middle, span[1]), phase="refit", learnt=Learnt.of(trial), members=members)
     try:
         model, seconds, peak = _measured(job, everything, context)
     except TrainingFailed:
@@ -350,8 +374,8 @@ class WarmUpContext(FitContext):
     """A fit that nobody sees or waits for: one epoch, for members of hybrids too, and nothing is told or validated."""
 
     def __init__(self, job: FitJob, device: str) -> None:
-        epochs = 1 if job.spec.capabilities.trains_in_epochs else None
-        super().__init__(job, EngineRun(device=device), (0.0, 1.0), phase="warm-up", epochs=epochs)
+        learnt = Learnt(1 if job.spec.capabilities.trains_in_epochs else None, None)
+        super().__init__(job, EngineRun(device=device), (0.0, 1.0), phase="warm-up", learnt=learnt)
 
     def _fit_member(self, algorithm: str, params: Mapping[str, Any], train: Dataset) -> Recommender:
         spec = self.job.registry.spec(algorithm)

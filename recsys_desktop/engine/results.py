@@ -110,12 +110,13 @@ class MetricColumn(PlainData):
 class ComparisonRow(PlainData):
     """One algorithm in a comparison.
 
-    state: "done", "failed" or "not run"; reason says why not done. figures: metric id -> Figure, a metric that does not
-    concern the algorithm is absent. per_user: metric id -> float64 (n_test_users,), NaN where undefined, rows in the
-    order of `Comparison.users`. fit_seconds: the last fit; score_seconds: a person's list, median, one at a time.
-    peak_memory_bytes: above the start of `fit`. size_bytes: of the fitted arrays. fallback_users: test users whose list
-    is popularity's; fallback_predictions: test ratings that a mean predicted; tied_lists: lists in which item codes
-    broke a tie. best: not distinguishable from the best by the first metric.
+    state: "done", "failed" or "not run"; reason says why not done. chosen: what was taken for parameters left open.
+    figures: metric id -> Figure, a metric that does not concern the algorithm is absent. per_user: metric id -> float64
+    (n_test_users,), NaN where undefined, rows in the order of `Comparison.users`. fit_seconds: the last fit;
+    score_seconds: a person's list, median, one at a time. peak_memory_bytes: above the start of `fit`. size_bytes: of
+    the fitted arrays. fallback_users: test users whose list is popularity's; fallback_predictions: test ratings that a
+    mean predicted; tied_lists: lists in which item codes broke a tie. best: not distinguishable from the best by the
+    first metric.
     """
 
     algorithm: str
@@ -124,6 +125,7 @@ class ComparisonRow(PlainData):
     state: str
     reason: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
+    chosen: Mapping[str, Any] = field(default_factory=dict)
     figures: Mapping[str, Figure] = field(default_factory=dict)
     per_user: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict, repr=False)
     fit_seconds: float | None = None

@@ -13,6 +13,8 @@ from recsys_desktop.api import CannotFit, Dataset, DataShape, Query, Recommender
 
 HELD_OUT_SHARE = 0.1
 MOST_PEOPLE = 1000
+FEWEST_PEOPLE = 200
+FEWEST_JUDGED = 30
 MOST_INTERACTIONS = 1_000_000
 LIST_LENGTH = 30
 _SCORES_AT_ONCE = 1_000_000
@@ -24,21 +26,24 @@ Option = TypeVar("Option")
 class StretchOfRun(RunContext):
     """A part of a run: as the run around it, but that progress goes from `begin` to `end`.
 
-    is_trial: nothing is logged, as the steps of several trials in one curve would mean nothing, and nothing is
-    validated or kept in checkpoints.
+    trial: what the progress of a trial begins with, else None. In a trial nothing is logged, as the steps of several
+    trials in one curve would mean nothing, nothing is validated or kept in checkpoints, and no draw goes by the seed.
     """
 
-    def __init__(self, run: RunContext, begin: float, end: float, *, is_trial: bool = False) -> None:
+    def __init__(self, run: RunContext, begin: float, end: float, trial: str | None = None) -> None:
+        is_trial = trial is not None
         super().__init__(
-            run.seed,
+            _DRAWS if is_trial else run.seed,
             threads=run.threads,
             device=run.device,
             epochs=None if is_trial else run.epochs,
             checkpoints=None if is_trial else run.checkpoints,
+            chosen=None if is_trial else run.chosen,
         )
         self._run = run
         self._begin, self._end = begin, end
         self._is_trial = is_trial
+        self._label = f"{trial}: " if trial else ""
 
     @property
     def should_stop(self) -> bool:
@@ -52,7 +57,7 @@ class StretchOfRun(RunContext):
 
     def progress(self, fraction: float, text: str = "") -> None:
         """As `RunContext.progress`, within the stretch."""
-        self._run.progress(self._begin + (self._end - self._begin) * fraction, text)
+        self._run.progress(self._begin + (self._end - self._begin) * fraction, self._label + text)
 
     def log(self, step: int, **values: float) -> None:
         """As the run around it, but in a trial."""
@@ -90,18 +95,20 @@ def best_on_held_out(
     *,
     span: float,
     min_rating: float | None = None,
+    people: float = 1.0,
 ) -> Option:
     """The option whose model, fitted to nine tenths of everybody's interactions, ranks the other tenth best.
 
     It is judged by `mean_ndcg` over at most `MOST_PEOPLE` people, and fitted to those of as many as have about
     `MOST_INTERACTIONS`. All draws go by the data alone: the same data make the same choice, whatever the run's seed.
-    Earlier options win ties, one that cannot be fitted to the nine tenths loses, and the first is taken where nobody
-    has two interactions.
+    Earlier options win ties, one that cannot be fitted to the nine tenths loses, and the first is taken where fewer
+    than `FEWEST_JUDGED` people have two interactions: what so few say is chance.
 
     Parameters
     ----------
     fitted: called with each option, the nine tenths and the run of the trial. span: the share of the run's progress
     that the trials take, from its beginning. min_rating: what is rated lower is neither learnt from nor looked for.
+    people: the share of the people to try on, where that leaves `FEWEST_PEOPLE`; the others take no part in the trials.
 
     Raises
     ------
@@ -110,20 +117,23 @@ def best_on_held_out(
     if min_rating is not None and train.ratings is not None:
         train = train.subset(train.ratings >= min_rating)
     generator = np.random.default_rng(_DRAWS)
-    if len(train) > MOST_INTERACTIONS:
-        train = _part(train, generator.permutation(train.n_users))
+    active = int(np.count_nonzero(train.user_counts))
+    if len(train) > MOST_INTERACTIONS or (people < 1 and people * active >= FEWEST_PEOPLE):
+        train = _part(train, generator.permutation(np.flatnonzero(train.user_counts)), round(people * active))
     kept, held_out = train.hold_out(HELD_OUT_SHARE, generator)
-    if len(options) == 1 or not len(held_out):
+    judged = np.flatnonzero(held_out.user_counts)
+    if len(options) == 1 or len(judged) < FEWEST_JUDGED:
         return options[0]
-    people = np.flatnonzero(held_out.user_counts)
-    if len(people) > MOST_PEOPLE:
-        people = np.sort(generator.choice(people, MOST_PEOPLE, replace=False))
+    if len(judged) > MOST_PEOPLE:
+        judged = np.sort(generator.choice(judged, MOST_PEOPLE, replace=False))
     figures = []
     for place, option in enumerate(options):
         begin, end = (span * at / len(options) for at in (place, place + 1))
+        part = StretchOfRun(run, begin, end, trial=f"trying setting {place + 1} of {len(options)}")
+        part.progress(0.0, "fitting")
         try:
-            model = fitted(option, kept, StretchOfRun(run, begin, end, is_trial=True))
-            figures.append(mean_ndcg(model, kept, held_out, people))
+            model = fitted(option, kept, part)
+            figures.append(mean_ndcg(model, kept, held_out, judged))
         except CannotFit:
             figures.append(-1.0)
         if run.should_stop:
@@ -131,11 +141,11 @@ def best_on_held_out(
     return options[int(np.argmax(figures))]
 
 
-def _part(train: Dataset, order: npt.NDArray[np.int64]) -> Dataset:
-    """The interactions of the first people of `order` (all codes) who together have `MOST_INTERACTIONS`."""
+def _part(train: Dataset, order: npt.NDArray[np.int64], most: int) -> Dataset:
+    """The interactions of the first `most` people of `order` (codes), of fewer where they pass `MOST_INTERACTIONS`."""
     chosen = np.zeros(train.n_users, dtype=np.bool_)
-    last = int(np.searchsorted(np.cumsum(train.user_counts[order]), MOST_INTERACTIONS))
-    chosen[order[: last + 1]] = True
+    enough = int(np.searchsorted(np.cumsum(train.user_counts[order]), MOST_INTERACTIONS)) + 1
+    chosen[order[: min(most, enough)]] = True
     return train.subset(chosen[train.users])
 
 

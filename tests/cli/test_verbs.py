@@ -210,6 +210,18 @@ def test_predicting_pairs(shared: Run, tmp_path: Path) -> None:
     assert failed.code == 1 and "predicts none of the 1 row" in failed.err and not (tmp_path / "none.csv").exists()
 
 
+def test_what_was_taken_for_an_open_parameter_is_shown_and_kept_with_a_comparison(
+    run: Run, files: tuple[Path, Path]
+) -> None:
+    run("data", "import", files[0], "--name", "toy")
+    run("train", "toy-epochs", "--data", "toy", "--set", "epochs=2")
+    assert "40.0" in (shown := run("models", "show", "toy-epochs").out)
+    assert "(auto)" in shown
+    row = run("evaluate", "--algorithms", "toy-epochs", "--data", "toy", "--json").document["rows"][0]
+    assert row["params"]["noise"] is None
+    assert 40 < row["chosen"]["noise"] < 41
+
+
 def test_models_through_their_life(run: Run, files: tuple[Path, Path], tmp_path: Path) -> None:
     run("data", "import", files[0], "--name", "toy")
     for _ in range(2):

@@ -118,6 +118,13 @@ def test_the_first_of_a_list_has_the_reason_of_its_algorithm(
         assert first.sentence.key in expected
 
 
+def test_neighbours_are_not_named_where_popularity_is_nearly_the_whole_score(shipped: Engine) -> None:
+    shipped.train(TrainRequest("user-knn", "toy", {"popularity": 100, "neighbours": 2}))
+    for person in PEOPLE:
+        first = shipped.recommend(RecommendRequest("user-knn", person, n=1, explain=True)).items[0]
+        assert first.sentence.key != "because-people"
+
+
 @pytest.mark.parametrize("algorithm", ["ncf", "ncf-rating", "fm", "deepfm"])
 def test_learnt_vectors_claim_no_more_than_their_parts(shipped: Engine, algorithm: str) -> None:
     shipped.train(TrainRequest(algorithm, "toy", params={"epochs": 5}))

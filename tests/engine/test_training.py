@@ -141,8 +141,10 @@ def test_stop_and_keep_during_a_refit_that_leaves_no_model_saves_that_of_the_tri
 def test_what_fit_chose_for_a_parameter_that_was_left_open_is_recorded(engine: Engine) -> None:
     open_, given = (engine.train(TrainRequest("toy-epochs", "toy", params)) for params in ({}, {"noise": "7"}))
     assert open_.params["noise"] is None
-    assert open_.metrics["chosen"] == {"noise": 40.0}
-    assert engine.model(open_.id).model.setting("noise") == 40.0
+    noise = open_.metrics["chosen"]["noise"]
+    assert engine.model(open_.id).model.setting("noise") == noise
+    # The trial chose it, by less than all of the data; what its figure is worth holds for the model that is saved.
+    assert 40 < noise < 40 + len(engine.dataset("toy")) / 1e6
     assert "chosen" not in given.metrics
     assert engine.model(given.id).model.setting("noise") == 7.0
 

@@ -170,7 +170,9 @@ class EpochParams(Params):
     epochs: int = param(6, ge=1, help="The most epochs.")
     pause: float = param(0.0, ge=0, help="Seconds that each epoch takes.")
     best: int = param(3, ge=1, help="The epoch at which it is best; after it, it gets worse.")
-    noise: float | None = param(None, ge=0, empty="auto", help="How much the noise blurs; 40 where it is left open.")
+    noise: float | None = param(
+        None, ge=0, empty="auto", help="How much the noise blurs; about 40 where it is left open."
+    )
     whole_refit: bool = param(False, help="Whether a refit that is stopped leaves no model.")
 
 
@@ -185,8 +187,8 @@ class ToyEpochs(Toy):
     def _fit(self, train: Dataset, run: RunContext) -> None:
         noise = run.generator("noise").standard_normal(train.n_items)
         best_figure, best_scores = None, None
-        if self.params.noise is None:
-            self.chosen_ = {"noise": 40.0}
+        if self.setting("noise") is None:
+            self.chosen_ = {"noise": 40.0 + len(train) / 1e6}
         self.epochs_trained_ = 0
         for epoch in range(1, (run.epochs or self.params.epochs) + 1):
             time.sleep(self.params.pause)

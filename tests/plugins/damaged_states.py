@@ -28,6 +28,21 @@ def hold_refuses_short_arrays(model: Recommender, folder: Path) -> None:
             Recommender.load(folder, lambda name: model.spec)
 
 
+def loaded_as_of_version_1(
+    model: Recommender, folder: Path, params: dict[str, object], without: tuple[str, ...]
+) -> Recommender:
+    """Save `model` as version 1 of its state would have been: with these parameters, less these attributes."""
+    model.save(folder)
+    path = folder / state.MANIFEST
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    node = manifest["model"]
+    node["state_version"], node["params"] = 1, params
+    for name in without:
+        del node["state"][name]
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    return Recommender.load(folder, lambda name: model.spec)
+
+
 def _index_arrays(node: object) -> list[str]:
     """The keys of the column indices of all CSR matrices of a manifest."""
     if isinstance(node, list):

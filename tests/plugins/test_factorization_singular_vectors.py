@@ -15,7 +15,7 @@ from recsys_desktop.evaluation import RANKING_METRICS, rank_test_users, rmse
 from recsys_desktop.toolkit.products import SparseRows
 from recsys_factorization.plugin import PURE_SVD, TRUNCATED_SVD
 from recsys_factorization.randomised_svd import truncated_svd
-from tests.plugins.damaged_states import hold_refuses_short_arrays
+from tests.plugins.damaged_states import hold_refuses_short_arrays, loaded_as_of_version_1
 
 
 class TestPureSVDConforms(AlgorithmConformance):
@@ -117,6 +117,14 @@ def test_interactions_below_the_lowest_rating_do_not_count() -> None:
 @pytest.mark.parametrize("spec", [PURE_SVD, TRUNCATED_SVD])
 def test_a_state_that_does_not_fit_together_is_refused(spec: AlgorithmSpec, tmp_path) -> None:
     hold_refuses_short_arrays(fitted(spec, made_data.communities().train, rank=3), tmp_path)
+
+
+def test_a_pure_svd_saved_with_a_noise_floor_loads(tmp_path) -> None:
+    data = made_data.communities().train
+    model = fitted(PURE_SVD, data, rank=3)
+    params = {**model.params.to_dict(), "rank": 24, "noise_floor": 1.15}
+    loaded = loaded_as_of_version_1(model, tmp_path, params, ("chosen_",))
+    assert np.array_equal(loaded.score(everyone(data)), model.score(everyone(data)), equal_nan=True)
 
 
 def test_pure_svd_ranks_movielens_as_well_as_it_should() -> None:

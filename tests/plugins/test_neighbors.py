@@ -14,7 +14,7 @@ from recsys_desktop.api.testing import AlgorithmConformance, made_data
 from recsys_desktop.evaluation import RANKING_METRICS, rank_test_users, rmse
 from recsys_linear.plugin import RP3BETA
 from recsys_neighbors.plugin import ITEM_KNN, ITEM_KNN_RATING, USER_KNN, USER_KNN_RATING
-from tests.plugins.damaged_states import hold_refuses_short_arrays
+from tests.plugins.damaged_states import hold_refuses_short_arrays, loaded_as_of_version_1
 
 CAUTION = 0.4
 NEIGHBOURS = 4
@@ -312,3 +312,11 @@ def test_predicts_movielens_as_well_as_it_should(spec: AlgorithmSpec, least: flo
 @pytest.mark.parametrize("spec", [ITEM_KNN, USER_KNN, ITEM_KNN_RATING, USER_KNN_RATING])
 def test_a_state_that_does_not_fit_together_is_refused(spec: AlgorithmSpec, tmp_path: Path) -> None:
     hold_refuses_short_arrays(fitted(spec, made()), tmp_path)
+
+
+def test_a_user_based_model_saved_before_popularity_counted_answers_as_it_did(tmp_path: Path) -> None:
+    data = made()
+    model = fitted(USER_KNN, data, neighbours=5, popularity=0)
+    params = {name: value for name, value in model.params.to_dict().items() if name != "popularity"}
+    loaded = loaded_as_of_version_1(model, tmp_path, params, ("shares_", "chosen_"))
+    assert np.array_equal(loaded.score(everyone(data)), model.score(everyone(data)), equal_nan=True)

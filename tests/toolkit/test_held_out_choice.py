@@ -94,6 +94,22 @@ def test_large_data_are_tried_on_some_of_the_people(monkeypatch: pytest.MonkeyPa
     assert all(300 < size < 600 for size in sizes)
 
 
+def test_a_share_of_the_people_may_be_tried_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(held_out_choice, "FEWEST_PEOPLE", 60)
+    data = made_data.of_shape(DataShape(150, 80, 2500), False)
+    tried: list[int] = []
+
+    def fitted(neighbours: int, kept: Dataset, run: RunContext) -> Recommender:
+        tried.append(int(np.count_nonzero(kept.user_counts)))
+        return item_knn(neighbours, kept, run)
+
+    active = int(np.count_nonzero(data.user_counts))
+    for share, expected in ((0.5, round(0.5 * active)), (0.2, active), (1.0, active)):
+        tried.clear()
+        best_on_held_out((1, 20), fitted, data, RunContext(), span=1.0, people=share)
+        assert tried == [expected, expected]
+
+
 def test_what_is_rated_too_low_is_neither_learnt_from_nor_looked_for() -> None:
     data = made_data.communities().train
     assert data.ratings is not None

@@ -174,7 +174,8 @@ class ModelsPage(PageFrame):
     def _parameter(model: ModelRecord, name: str) -> str:
         chosen = model.metrics.get("chosen") or {}
         if name in chosen:
-            return f"{as_text(chosen[name])} (auto)"
+            value = chosen[name]
+            return f"{value:.4g} (auto)" if isinstance(value, float) else f"{as_text(value)} (auto)"
         return as_text(model.params[name]) or "none"
 
     def _show_buttons(self) -> None:
