@@ -18,6 +18,7 @@ FEWEST_JUDGED = 30
 MOST_INTERACTIONS = 1_000_000
 LIST_LENGTH = 30
 _SCORES_AT_ONCE = 1_000_000
+# The seed of every draw here, so that the same data make the same choice.
 _DRAWS = 20
 
 Option = TypeVar("Option")
@@ -52,7 +53,7 @@ class StretchOfRun(RunContext):
 
     @property
     def validates(self) -> bool:
-        """As the run around it, but in a trial."""
+        """As the run around it, except in a trial."""
         return self._run.validates and not self._is_trial
 
     def progress(self, fraction: float, text: str = "") -> None:
@@ -60,14 +61,14 @@ class StretchOfRun(RunContext):
         self._run.progress(self._begin + (self._end - self._begin) * fraction, self._label + text)
 
     def log(self, step: int, **values: float) -> None:
-        """As the run around it, but in a trial."""
+        """As the run around it, except in a trial."""
         if not self._is_trial:
             self._run.log(step, **values)
 
     def validate(
         self, model: Recommender, held_out: Dataset | None = None, history: Dataset | None = None
     ) -> Validation | None:
-        """As the run around it, but in a trial."""
+        """As the run around it, except in a trial."""
         return None if self._is_trial else self._run.validate(model, held_out, history)
 
     def fit(self, algorithm: str, params: Mapping[str, Any], train: Dataset) -> Recommender:
