@@ -319,6 +319,8 @@ class _Recurrent(SequenceRecommender):
 
     cell: type[torch.nn.GRU] | type[torch.nn.LSTM]
     gates: int
+    held_widths: int
+    """Numbers that torch holds at a position while it trains a layer, in widths of the state."""
 
     def _new_network(self, n_items: int, length: int, dropout: float, generator: torch.Generator) -> SequenceNetwork:
         params = self.params
@@ -328,7 +330,7 @@ class _Recurrent(SequenceRecommender):
         params = self.params
         inputs = params.factors + (params.layers - 1) * params.hidden
         weights = self.gates * params.hidden * (inputs + params.layers * params.hidden) + params.hidden * params.factors
-        return weights, 6 * params.factors + params.layers * (2 * self.gates + 4) * params.hidden
+        return weights, 6 * params.factors + params.layers * self.held_widths * params.hidden
 
 
 class Gru(_Recurrent):
@@ -345,6 +347,7 @@ class Gru(_Recurrent):
     spec = GRU
     cell = torch.nn.GRU
     gates = 3
+    held_widths = 10
 
 
 class Lstm(_Recurrent):
@@ -353,6 +356,7 @@ class Lstm(_Recurrent):
     spec = LSTM
     cell = torch.nn.LSTM
     gates = 4
+    held_widths = 32
 
 
 class SasRec(SequenceRecommender):

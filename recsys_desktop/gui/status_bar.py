@@ -13,6 +13,8 @@ from recsys_desktop.gui.widgets.labels import ElidedLabel, text_label
 
 HEIGHT = 28
 _MEMORY_INTERVAL_MS = 5000
+_FIRST_MEMORY_MS = 50
+"""Not before the first frame is on screen: psutil takes a while to import."""
 
 
 def job_line(job: Job) -> str:
@@ -49,8 +51,7 @@ class StatusBar(QFrame):
         layout.addStretch(1)
         layout.addWidget(self.machine_label)
         self._memory_timer = QTimer(self)
-        self._memory_timer.setInterval(_MEMORY_INTERVAL_MS)
-        self._memory_timer.timeout.connect(self._show_machine)
+        self._memory_timer.timeout.connect(self._show_memory)
         jobs.changed.connect(self._show_job)
 
     def set_machine(self, threads: int, device: str) -> None:
@@ -60,13 +61,15 @@ class StatusBar(QFrame):
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
         super().showEvent(event)
-        # Not before the first frame is on screen: psutil takes a while to import.
-        QTimer.singleShot(50, self, self._show_machine)
-        self._memory_timer.start()
+        self._memory_timer.start(_FIRST_MEMORY_MS)
 
     def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802 - Qt's name
         super().hideEvent(event)
         self._memory_timer.stop()
+
+    def _show_memory(self) -> None:
+        self._memory_timer.setInterval(_MEMORY_INTERVAL_MS)
+        self._show_machine()
 
     def _show_machine(self) -> None:
         import psutil

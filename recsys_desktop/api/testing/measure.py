@@ -4,7 +4,8 @@ The peak is resident memory above what the process had at the start of `fit`. Th
 so that imports, compilation and the buffers of linear algebra are there before the start. Where the operating system
 keeps the high-water mark and can reset it (Linux), that is read; elsewhere resident memory is sampled from outside,
 which works while the fit holds the interpreter's lock. Pages that the allocator keeps are given back before the start
-as far as it lets us (glibc); the rest may put a figure off by `ALLOCATOR_NOISE`.
+as far as it lets us (glibc); the rest may put a figure off by `ALLOCATOR_NOISE`. What fragments the heap while a fit
+runs differs from run to run, by as much as the fit itself where torch is at work; a measurement can leave that out.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ ALLOCATOR_NOISE = 8 * 2**20
 """Bytes by which two measurements of the same fit may differ."""
 
 _SAMPLE_SECONDS = 0.002
+_STEADY_HEAP = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "131072"}
+"""Settings of the GNU C library's heap under which freed blocks go back to the system at once; others ignore them."""
 _EPOCHS = 2
 
 
@@ -64,13 +67,15 @@ def measure_fits(
     threads: int = 1,
     time_limit: float = 240.0,
     sample: bool = False,
+    steady_heap: bool = False,
 ) -> list[Measurement]:
     """Fit random data of about each of `shapes`, one after the other in one fresh process, and measure every fit.
 
     What trains in epochs is given two, for a further one takes time and no more memory.
 
     params: as `Params.parse`. members: the algorithms that a hybrid fits. time_limit: seconds for all of it.
-    sample: sample resident memory even where the operating system keeps a high-water mark.
+    sample: sample resident memory even where the operating system keeps a high-water mark. steady_heap: count what the
+    fit holds and not what fragments its heap (GNU C library); the same in every run, while the fit takes longer.
 
     Raises
     ------
@@ -85,6 +90,8 @@ def measure_fits(
         "sample": sample,
     }
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    if steady_heap:
+        environment |= _STEADY_HEAP
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         environment[name] = str(threads)
     with subprocess.Popen(
