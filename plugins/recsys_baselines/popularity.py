@@ -122,8 +122,9 @@ class RecentPopularity(CountedInteractions):
             weights = np.exp2((data.timestamps - self.latest_) / (self.params.half_life * _DAY))
         if (chosen := self._chosen(data)) is not None:
             weights = np.where(chosen, weights, 0.0)
-        decayed: npt.NDArray[Any] = np.bincount(data.items, weights=weights, minlength=data.n_items)
-        return decayed
+        decayed = np.bincount(data.items, weights=weights, minlength=data.n_items)
+        # Counts of nothing are whole numbers.
+        return decayed.astype(np.float64)
 
     def _counts(self) -> npt.NDArray[Any]:
         return self.decayed_

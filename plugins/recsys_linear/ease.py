@@ -165,12 +165,17 @@ class Ease(Recommender):
         square[np.diag_indices(len(square))] += np.float32(self.setting("regularisation"))
         text = f"inverting a matrix of {len(square):,} × {len(square):,}"
         run.progress(0.3, text)
-        finished = lapack.inverse(
-            square,
-            run.threads,
-            should_stop=lambda: run.should_stop,
-            progress=lambda done: run.progress(0.3 + 0.6 * done, text),
-        )
+        try:
+            finished = lapack.inverse(
+                square,
+                run.threads,
+                should_stop=lambda: run.should_stop,
+                progress=lambda done: run.progress(0.3 + 0.6 * done, text),
+            )
+        except lapack.NotPositiveDefinite:
+            raise CannotFit(
+                f"the matrix cannot be inverted with a regularisation of {self.setting('regularisation'):g}: raise it"
+            ) from None
         if not finished:
             raise CannotFit("stopped before there was a model to keep")
 

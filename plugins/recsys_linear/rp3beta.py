@@ -29,10 +29,9 @@ class Rp3Beta(ItemWeightModel):
 
     def estimate(self, shape: DataShape) -> Forecast:
         """The interactions by user and by item, and the neighbours of each item twice."""
-        walks = shape.n_interactions * max(shape.n_interactions / max(shape.n_users, 1), 1)
-        neighbours = min(self.params.neighbours * shape.n_items, walks)
+        neighbours = min(self.params.neighbours * shape.n_items, shape.co_occurrences)
         memory = 60 * shape.n_interactions + 24 * neighbours + 60 * (shape.n_users + shape.n_items)
-        return Forecast(int(memory) + 4_000_000, 0.1 + 2 * walks / 3e8, cheaper="popularity")
+        return Forecast(int(memory) + 4_000_000, 0.1 + 2 * shape.co_occurrences / 3e8, cheaper="popularity")
 
     def _fit(self, train: Dataset, run: RunContext) -> None:
         by_user = SparseRows.of(train.matrix("one", self.params.min_rating))

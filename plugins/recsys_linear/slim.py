@@ -30,15 +30,17 @@ class Slim(ItemWeightModel):
         ½ ‖x_j - X w‖² + λ₂ ½ ‖w‖² + λ₁ Σ w        with w ≥ 0 and w_j = 0
 
     (λ₁ `absolute_penalty`, λ₂ `square_penalty`, both in people). Every item's problem is convex and solved on its own,
-    by coordinate descent on the Gram matrix XᵀX: items that violate optimality join a small active set, in order of how
-    much they promise, until none does to within 1e-4.
+    by coordinate descent on the Gram matrix XᵀX: items that violate optimality by more than 1e-4 people join a small
+    active set, in order of how much they promise, until none does; within the set the descent ends when no weight moves
+    by more than 1e-4.
 
     Only items that share more than λ₁ people with j can have a weight for it, so items with no more than λ₁
     interactions take no part; the Gram matrix is made of the others alone.
 
-    With `intercept`, X and every history have one more column, always 1; its weights are the bases of the scores, so
-    that other items explain what popularity does not. Items that take no part have the base n_j / (people + λ₂), their
-    best one. Without `intercept`, items for which nothing in the history speaks score NaN.
+    With `intercept`, X and every history have one more column, always 1, whose weights do not pay λ₁; they are the
+    bases of the scores, so that other items explain what popularity does not. Items that take no part have the base
+    n_j / (people + λ₂), which is the best where no other item has a weight. Without `intercept`, items for which
+    nothing in the history speaks score NaN.
     """
 
     spec = SLIM
@@ -47,9 +49,12 @@ class Slim(ItemWeightModel):
 
     def estimate(self, shape: DataShape) -> Forecast:
         """One float32 square of the items, the interactions a few times, and some hundred weights an item."""
-        memory = 4 * shape.n_items**2 + 60 * shape.n_interactions + 1000 * shape.n_items
-        counting = shape.n_interactions * max(shape.n_interactions / max(shape.n_users, 1), 1) / 5e8
-        return Forecast(int(1.2 * memory) + 4_000_000, 0.1 + counting + shape.n_items * 3e-3, cheaper="rp3beta")
+        items = min(shape.n_items, int(shape.n_interactions / (np.floor(self.params.absolute_penalty) + 1)))
+        memory = 4 * items**2 + 60 * shape.n_interactions + 1000 * shape.n_items
+        # The lower the penalties, the more items speak for each, and the longer the descent.
+        laxity = 2 / max(self.params.absolute_penalty, 0.05) * 60 / max(self.params.square_penalty, 1.0)
+        seconds = shape.co_occurrences / 5e8 + shape.n_interactions * 1.2e-5 * min(max(laxity, 0.1), 1e3)
+        return Forecast(int(1.2 * memory) + 4_000_000, 0.1 + seconds, cheaper="rp3beta")
 
     def migrate_state(self, fitted: dict[str, Any], version: int) -> dict[str, Any]:
         """Version 1 began before there was an intercept: a model without bases has none."""
@@ -72,8 +77,11 @@ class Slim(ItemWeightModel):
         mirror_lower(gram)
         announce_compilation(run, _solve)
 
+        absolute = np.full(width, self.params.absolute_penalty, dtype=np.float32)
+        absolute[len(items) :] = 0
+
         def block(sources: Int32, weights: Float32, sizes: Int64, begin: int) -> None:
-            _solve(gram, self.params.absolute_penalty, self.params.square_penalty, sources, weights, sizes, begin)
+            _solve(gram, absolute, self.params.square_penalty, sources, weights, sizes, begin)
 
         solved = collect_rows(block, len(items), width, run, "fitting item by item").transposed(width)
         if self.params.intercept:
@@ -87,7 +95,7 @@ class Slim(ItemWeightModel):
 
 @numba.njit(cache=True, nogil=True)
 def _solve(
-    gram: Any, absolute: float, square: float, out_sources: Any, out_weights: Any, out_sizes: Any, begin: int
+    gram: Any, absolute: Any, square: float, out_sources: Any, out_weights: Any, out_sizes: Any, begin: int
 ) -> None:
     n = len(gram)
     candidates = np.empty(n, dtype=np.int32)
@@ -104,7 +112,7 @@ def _solve(
         target = begin + target_place
         n_candidates = 0
         for item in range(n):
-            if item != target and gram[target, item] > absolute:
+            if item != target and gram[target, item] > absolute[item]:
                 candidates[n_candidates] = item
                 gradient[n_candidates] = gram[target, item]
                 n_candidates += 1
@@ -112,9 +120,9 @@ def _solve(
         for _ in range(_ROUNDS):
             n_promising = 0
             for place in range(n_candidates):
-                excess = gradient[place] - absolute
-                if excess > _TOLERANCE and not is_active[candidates[place]]:
-                    item = candidates[place]
+                item = candidates[place]
+                excess = gradient[place] - absolute[item]
+                if excess > _TOLERANCE and not is_active[item]:
                     promising[n_promising] = item
                     promises[n_promising] = excess * excess / (gram[item, item] + square)
                     n_promising += 1
@@ -148,7 +156,7 @@ def _descend(
     weights: Any,
     n_active: int,
     is_active: Any,
-    absolute: float,
+    absolute: Any,
     square: float,
 ) -> int:
     """Coordinate descent on the active items until no weight moves; returns how many keep a weight above 0."""
@@ -166,7 +174,7 @@ def _descend(
         largest = np.float32(0)
         for at in range(n_active):
             norm = part[at, at]
-            moved = max((gradient[at] + weights[at] * norm - absolute) / (norm + square), 0.0)
+            moved = max((gradient[at] + weights[at] * norm - absolute[active[at]]) / (norm + square), 0.0)
             step = np.float32(moved - weights[at])
             if step != 0:
                 weights[at] = moved

@@ -16,6 +16,8 @@ from recsys_desktop.toolkit.topk import collect_rows, select_largest
 from recsys_neighbors.plugin import Similarity
 
 _ALMOST_NOTHING = 1e-6
+_LOST_IN_ROUNDING = 1e-5
+"""Share of the sum of squares below which a sum of squares around the mean is rounding error in float32."""
 
 
 class Rule(NamedTuple):
@@ -23,7 +25,7 @@ class Rule(NamedTuple):
 
     take_off_means: subtract the two means over their common columns first (Pearson). shrinkage: λ multiplies by
     (n - 1) / (n - 1 + λ), n the number of common columns (Koren 2010, equation 3). significance: s multiplies by
-    min(n, s) / s (Herlocker et al. 1999). least: similarities below it count as none.
+    min(n, s) / s (Herlocker et al. 1999). least: similarities that are below it before either count as none.
     """
 
     take_off_means: bool
@@ -89,18 +91,34 @@ def agreement(sums: Any, rule: Any) -> Any:
     sums: count, Σxy, Σx², Σy² over the common columns, and Σx, Σy where means are taken off. Called from other kernels.
     """
     count, product, left, right = sums[0], sums[1], sums[2], sums[3]
+    nothing_left = nothing_right = np.float32(_ALMOST_NOTHING)
     if rule.take_off_means:
+        nothing_left += np.float32(_LOST_IN_ROUNDING) * left
+        nothing_right += np.float32(_LOST_IN_ROUNDING) * right
         product -= sums[4] * sums[5] / count
         left -= sums[4] * sums[4] / count
         right -= sums[5] * sums[5] / count
-    if left <= _ALMOST_NOTHING or right <= _ALMOST_NOTHING or product <= 0:
+    if left <= nothing_left or right <= nothing_right or product <= 0:
         return np.float32(0)
     similarity = min(product / np.sqrt(left * right), np.float32(1))
+    if similarity < rule.least:
+        return np.float32(0)
     if rule.shrinkage > 0:
         similarity *= (count - 1) / (count - 1 + rule.shrinkage)
     if count < rule.significance:
         similarity *= count / rule.significance
-    return np.float32(similarity if similarity >= rule.least else 0)
+    return np.float32(similarity)
+
+
+@numba.njit(cache=True, nogil=True)
+def is_own_copy(common: Any, length: int) -> bool:
+    """Whether the training part of the code asked about is the person's own: it holds three quarters of their history.
+
+    A whole history is its own copy, and so are what-ifs without some of it and with some more. Under another person's
+    code a history is answered like a stranger's. common: items of the history that the training part holds. length:
+    of the history. Called from other kernels.
+    """
+    return 4 * common >= 3 * length
 
 
 @numba.njit(cache=True, nogil=True)

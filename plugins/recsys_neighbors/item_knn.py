@@ -36,10 +36,9 @@ class ItemKnn(ItemWeightModel):
 
     def estimate(self, shape: DataShape) -> Forecast:
         """The interactions by user and by item, and the neighbours of each item twice."""
-        co_occurrences = shape.n_interactions * max(shape.n_interactions / max(shape.n_users, 1), 1)
-        neighbours = min(self.params.neighbours * shape.n_items, co_occurrences)
+        neighbours = min(self.params.neighbours * shape.n_items, shape.co_occurrences)
         memory = 60 * shape.n_interactions + 24 * neighbours + 60 * (shape.n_users + shape.n_items)
-        return Forecast(int(memory) + 4_000_000, 0.1 + 2 * co_occurrences / 3e8, cheaper="popularity")
+        return Forecast(int(memory) + 4_000_000, 0.1 + 2 * shape.co_occurrences / 3e8, cheaper="popularity")
 
     def _fit(self, train: Dataset, run: RunContext) -> None:
         by_user = SparseRows.of(train.matrix("one", self.params.min_rating))

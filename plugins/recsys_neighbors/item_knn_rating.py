@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys_desktop.api import Dataset, DataShape, Forecast, Query, RunContext, Source
-from recsys_desktop.api.dataset import Float32
+from recsys_desktop.api.dataset import Float32, Int32
 from recsys_desktop.api.state_checks import require_matrix
 from recsys_desktop.toolkit.products import SparseRows
 from recsys_desktop.toolkit.topk import select_largest
@@ -21,9 +21,16 @@ from recsys_neighbors.plugin import ITEM_KNN_RATING
 class ItemKnnRating(NeighbourhoodRating):
     """Item-based CF for ratings (Sarwar et al. 2001; Koren 2010): neighbours are similar items that the person rated.
 
-    Similarities of items are taken over the people who rated both, from deviations (see `deviations`), shrunk by how
-    many those people are; the `candidates` most similar of each item are kept. A prediction weighs the person's own
-    deviations on those of them that they rated, the `neighbours` most similar.
+        r_uj = b_uj + Σ_i s_ij (r_ui - b_ui) / (Σ_i s_ij + caution)        b_uj = mean + b_u + b_j (see `bias`)
+
+    over the `neighbours` most similar to j of the items i that the person rated, of the `candidates` most similar that
+    are kept for j. With x_ui what is compared and the sums over the people u who rated both,
+
+        s_ij = Σ x_ui x_uj / √(Σ x_ui² Σ x_uj²) · (n - 1) / (n - 1 + shrinkage) · min(n, significance) / significance
+
+    where n is how many they are, and only positive similarities count, of at least `least_similarity` before the last
+    two factors. x is r - b under "pearson-baseline" (Koren 2010, equations 2 and 3), r less the mean over those people
+    under "pearson", r less the person's mean under "adjusted-cosine" (Sarwar et al. 2001), r under "cosine".
 
     Fitted: `biases_`; `similarities_` CSR float32 (n_items, n_items), in row j the items that may speak for item j.
     """
@@ -35,11 +42,14 @@ class ItemKnnRating(NeighbourhoodRating):
     similarities_: Any
 
     def estimate(self, shape: DataShape) -> Forecast:
-        """The ratings by user and by item with their deviations, and the candidates of each item twice."""
-        co_ratings = shape.n_interactions * max(shape.n_interactions / max(shape.n_users, 1), 1)
-        candidates = min(self.params.candidates * shape.n_items, co_ratings)
+        """The ratings by user and by item with their deviations, and the candidates of each item twice.
+
+        Items that one person alone rated both are not alike, so the longest history adds to the time only.
+        """
+        alike = shape.n_interactions * max(shape.n_interactions / max(shape.n_users, 1), 1)
+        candidates = min(self.params.candidates * shape.n_items, alike)
         memory = 32 * shape.n_interactions + 12 * candidates + 100 * (shape.n_users + shape.n_items)
-        return Forecast(int(memory) + 4_000_000, 0.1 + 4 * co_ratings / 2e8, cheaper="bias")
+        return Forecast(int(memory) + 4_000_000, 0.1 + 4 * shape.co_occurrences / 2e8, cheaper="bias")
 
     def check_state(self) -> None:
         """As `Recommender.check_state`."""
@@ -53,7 +63,8 @@ class ItemKnnRating(NeighbourhoodRating):
         top = most_similar(
             by_user.transposed(train.n_items), by_user, self.params.candidates, self.rule, run, "comparing items"
         )
-        self.similarities_ = top.to_csr(train.n_items)
+        # Turned twice, its rows are in order.
+        self.similarities_ = top.transposed(train.n_items).transposed(train.n_items).to_csr(train.n_items)
 
     def _deviations(self, query: Query, requests: Requests) -> Float32:
         history = self._rated(query)
@@ -70,18 +81,22 @@ class ItemKnnRating(NeighbourhoodRating):
         )
         return out
 
-    def _neighbours(self, query: Query, item: int) -> Neighbours:
+    def _neighbours(self, query: Query, items: Int32) -> list[Neighbours]:
         history = self._rated(query)
         biases = self.biases
         own = residuals(history, biases, biases.of_histories(query))
         similarities = SparseRows.of(self.similarities_)
-        here = slice(similarities.indptr[item], similarities.indptr[item + 1])
-        candidates, values = similarities.indices[here], similarities.data[here]
-        places = np.searchsorted(history.indices, candidates)
-        rated = history.indices[np.minimum(places, len(history.indices) - 1)] == candidates
-        candidates, values, places = candidates[rated], values[rated], places[rated]
-        nearest = np.lexsort((candidates, -values))[: self.params.neighbours]
-        return Neighbours(candidates[nearest], values[nearest], own[places[nearest]])
+
+        def of_item(item: int) -> Neighbours:
+            here = slice(similarities.indptr[item], similarities.indptr[item + 1])
+            rated, places, of_candidates = np.intersect1d(
+                history.indices, similarities.indices[here], assume_unique=True, return_indices=True
+            )
+            values = similarities.data[here][of_candidates]
+            nearest = np.lexsort((rated, -values))[: self.params.neighbours]
+            return Neighbours(rated[nearest], values[nearest], own[places[nearest]])
+
+        return [of_item(int(item)) for item in items]
 
     def _item_similarities(self, item: int) -> npt.NDArray[Any]:
         out = np.full(self.n_items, np.nan, dtype=np.float32)

@@ -24,6 +24,21 @@ class Neighbours(NamedTuple):
     weights: Float32
     deviations: Float32
 
+    @property
+    def spread(self) -> float:
+        """The standard deviation of the deviations, weighted by similarity, in rating units; NaN for fewer than two."""
+        if len(self.weights) < 2:
+            return float("nan")
+        mean = np.average(self.deviations, weights=self.weights)
+        return float(np.sqrt(np.average((self.deviations - mean) ** 2, weights=self.weights)))
+
+    def in_words(self) -> str:
+        """How much they are worth: how many there are and how far they differ."""
+        support = len(self.codes)
+        if support < 2:
+            return f"{support or 'none'} of them"
+        return f"{support} of them, ±{self.spread:.1f}"
+
 
 class Requests(NamedTuple):
     """Which items to rate for whom: those of person p are items[indptr[p]:indptr[p + 1]]."""
@@ -58,8 +73,8 @@ class NeighbourhoodRating(Recommender):
         """Σ s d / (Σ s + caution) of every request, float32 (len(requests.items),)."""
 
     @abstractmethod
-    def _neighbours(self, query: Query, item: int) -> Neighbours:
-        """The neighbours behind the prediction of `item` for the one person in `query`."""
+    def _neighbours(self, query: Query, items: Int32) -> list[Neighbours]:
+        """The neighbours behind the prediction of each of `items` for the one person in `query`."""
 
     @property
     def biases(self) -> Biases:
@@ -104,6 +119,7 @@ class NeighbourhoodRating(Recommender):
     def predict_pairs(self, query: Query, people: npt.NDArray[Any], items: npt.NDArray[Any]) -> Float32:
         """As `Recommender.predict_pairs`, at the cost of the pairs alone."""
         self._require_fitted()
+        self._require_known_codes(query)
         codes = self._item_codes(items)
         order = np.argsort(people, kind="stable")
         indptr = np.concatenate(([0], np.cumsum(np.bincount(people, minlength=len(query))))).astype(np.int64)
@@ -123,31 +139,25 @@ class NeighbourhoodRating(Recommender):
         Returns
         -------
         int32 (len(items),) and float32 (len(items),): the standard deviation of the neighbours' deviations, weighted by
-        similarity, in rating units; NaN where there is no neighbour.
+        similarity, in rating units; NaN where there are fewer than two neighbours.
         """
-        support = np.zeros(len(items), dtype=np.int32)
-        spread = np.full(len(items), np.nan, dtype=np.float32)
-        for place, item in enumerate(items):
-            _, weights, deviations = self._neighbours(query, int(item))
-            if len(weights):
-                support[place] = len(weights)
-                spread[place] = _spread(weights, deviations)
+        found = self._neighbours(query, items)
+        support = np.array([len(neighbours.codes) for neighbours in found], dtype=np.int32)
+        spread = np.array([neighbours.spread for neighbours in found], dtype=np.float32)
         return support, spread
 
     def _explain(self, query: Query, items: Int32, scores: Float32) -> list[Explanation]:
         biases = self.biases
         of_person = float(biases.of_histories(query)[0])
         explanations = []
-        for item, score in zip(items, scores, strict=True):
-            codes, weights, deviations = self._neighbours(query, int(item))
+        for item, score, found in zip(items, scores, self._neighbours(query, items), strict=True):
+            codes, weights, deviations = found
             parts = weights * deviations / (weights.sum() + np.float32(self.params.caution))
             contributions = [
                 Contribution(Source.BIAS, of_person, label="how this person rates"),
                 Contribution(Source.BIAS, float(biases.items[item]), label="how this item is rated"),
                 *(Contribution(self.source, float(part), int(code)) for code, part in zip(codes, parts, strict=True)),
             ]
-            support = len(weights)
-            resting_on = f"{support} of them, ±{_spread(weights, deviations):.1f}" if support else "none of them"
             explanations.append(
                 Explanation.of(
                     int(item),
@@ -156,15 +166,10 @@ class NeighbourhoodRating(Recommender):
                     base=biases.mean,
                     additive=True,
                     faithful_to_removal=False,
-                    method=f"{self.method} ({resting_on})",
+                    method=f"{self.method} ({found.in_words()})",
                 )
             )
         return explanations
-
-
-def _spread(weights: Float32, deviations: Float32) -> float:
-    mean = np.average(deviations, weights=weights)
-    return float(np.sqrt(np.average((deviations - mean) ** 2, weights=weights)))
 
 
 @numba.njit(cache=True, nogil=True)

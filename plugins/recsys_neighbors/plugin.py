@@ -38,21 +38,27 @@ class ItemKnnParams(InteractionParams):
     )
     asymmetry: float = param(
         0.35,
-        help="How similarity is normalised: 0.5 is the cosine; lower favours popular items, higher rare ones.",
+        help="How similarity is normalised: 0.5 is the cosine; lower favours popular items, higher rare ones. Under "
+        "bm25 it has no effect.",
         ge=0,
         le=1,
         tune=TuningRange(0.2, 0.7),
     )
     shrinkage: float = param(
         10.0,
-        help="Raise it to trust similarities that rest on few people less; added to the denominator.",
+        help="Raise it to trust similarities that rest on few people less; added to the denominator. Under bm25 it has "
+        "no effect.",
         unit="people",
         ge=0,
         le=1e6,
         tune=TuningRange(0, 100),
     )
     bm25_saturation: float = param(
-        0.2, help="BM25's k1: the higher, the more repeated interactions add.", ge=0, le=100, advanced=True
+        0.2,
+        help="BM25's k1: the higher, the more the length set below counts; at 0 it counts nothing.",
+        ge=0,
+        le=100,
+        advanced=True,
     )
     bm25_length: float = param(
         0.5, help="BM25's b: how strongly an item's popularity is held against it.", ge=0, le=1, advanced=True
@@ -77,7 +83,7 @@ class UserKnnParams(InteractionParams):
         empty="auto",
         ge=1,
         le=10_000,
-        tune=TuningRange(10, 300, log=True),
+        tune=TuningRange(20, 400, log=True),
     )
     weighting: Literal["tf-idf", "none"] = param(
         "none",
@@ -106,7 +112,15 @@ class UserKnnParams(InteractionParams):
         empty="auto",
         ge=0,
         le=100,
-        tune=TuningRange(0, 3),
+        tune=TuningRange(choices=(0.0, 0.3, 1.0, 3.0, 10.0, 100.0)),
+    )
+    least_similarity: float = param(
+        0.0,
+        help="People less similar than this do not speak: a threshold on the similarity without shrinkage. Raise the "
+        "number of neighbours to 10,000 to go by it alone.",
+        ge=0,
+        le=1,
+        advanced=True,
     )
 
 
@@ -150,7 +164,8 @@ class RatingParams(Params):
     )
     least_similarity: float = param(
         0.0,
-        help="Neighbours less similar than this do not speak: a threshold beside the number.",
+        help="Neighbours less similar than this do not speak: a threshold on the similarity before it is shrunk. Raise "
+        "the number of neighbours to 10,000 to go by it alone.",
         ge=0,
         le=1,
         advanced=True,

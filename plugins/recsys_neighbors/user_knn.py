@@ -31,6 +31,7 @@ from recsys_desktop.toolkit.held_out_choice import (
 )
 from recsys_desktop.toolkit.products import SparseRows
 from recsys_desktop.toolkit.topk import select_largest
+from recsys_neighbors.agreement import is_own_copy
 from recsys_neighbors.plugin import USER_KNN
 
 _TRIED: dict[str, tuple[int | float, ...]] = {
@@ -44,6 +45,15 @@ class _Rule(NamedTuple):
 
     asymmetry: float
     shrinkage: float
+    least: float
+
+
+class _People(NamedTuple):
+    """Their interactions by user and by item, and what each person's weights sum up to, float32 (n_users,)."""
+
+    by_user: SparseRows
+    by_item: SparseRows
+    lengths: Float32
 
 
 class UserKnn(Recommender):
@@ -54,15 +64,17 @@ class UserKnn(Recommender):
 
         Σ_{i in h and v} w_i² / (|h|^(2α) |v|^(2(1-α)) + shrinkage)
 
-    and the `neighbours` most similar people speak. To their sum comes popularity · (sum of their similarities) · (share
+    and the `neighbours` most similar people speak, of those whose similarity without shrinkage is at least
+    `least_similarity`. To their sum comes popularity · (sum of their similarities) · (share
     of all people who have j), as if so many times everybody spoke beside them: where histories have little in common,
     similarities say less than popularity does. Unless they are given, both parameters are those that rank a tenth of
     everybody's interactions, set aside, best.
 
     Those who have nothing beyond the history cannot add to it and take no place; nor does the person's own training
-    part when the history is a piece of it (a what-if copy). Where popularity counts nothing, an item that no neighbour
-    has scores NaN: the model has no opinion on it, and the engine's fallback completes the list. People are compared
-    when somebody asks, so that a stranger is served like anybody else.
+    part, as long as it holds three quarters of the history: it would answer what-ifs with what they leave out. Where
+    popularity counts nothing, an item that no neighbour has scores NaN: the model has no opinion on it, and the
+    engine's fallback completes the list. People are compared when somebody asks, so that a stranger is served like
+    anybody else.
 
     Fitted: `interactions_` CSR float32 (n_users, n_items), 1 where counted; `weights_` float32 (n_items,), w_i²;
     `shares_` float32 (n_items,), the share of people who have an item.
@@ -106,9 +118,12 @@ class UserKnn(Recommender):
     def _best(self, train: Dataset, run: RunContext) -> dict[str, int | float]:
         """The parameters that were left open: first how many neighbours speak, then what popularity counts."""
         chosen: dict[str, int | float] = {}
+        found: dict[bytes, tuple[Int32, Float32]] = {}
 
         def trial(settings: dict[str, int | float], kept: Dataset, part: RunContext) -> Recommender:
-            return type(self)(self.params.model_copy(update=settings)).fit(kept, part)
+            model = _Trial(self.params.model_copy(update=settings)).fit(kept, part)
+            model._found = found
+            return model
 
         for place, (name, values) in enumerate(_TRIED.items()):
             if getattr(self.params, name) is None:
@@ -128,15 +143,17 @@ class UserKnn(Recommender):
 
     @property
     def _rule(self) -> _Rule:
-        return _Rule(float(self.params.asymmetry), float(self.params.shrinkage))
+        params = self.params
+        return _Rule(float(params.asymmetry), float(params.shrinkage), float(params.least_similarity))
 
     @property
-    def _people(self) -> tuple[SparseRows, SparseRows]:
-        """The interactions by user and by item."""
-        if "_both_ways" not in vars(self):
+    def _people(self) -> _People:
+        if "_compared" not in vars(self):
             by_user = SparseRows.of(self.interactions_)
-            self._both_ways = by_user, by_user.transposed(self.n_items)
-        return self._both_ways
+            owners = np.repeat(np.arange(by_user.n_rows), np.diff(by_user.indptr))
+            lengths = np.bincount(owners, self.weights_[by_user.indices], by_user.n_rows).astype(np.float32)
+            self._compared = _People(by_user, by_user.transposed(self.n_items), lengths)
+        return self._compared
 
     def _history(self, query: Query) -> SparseRows:
         return SparseRows.of(query.matrix(self.n_items, "one", self.params.min_rating))
@@ -148,16 +165,19 @@ class UserKnn(Recommender):
 
     def _nearest(self, query: Query) -> tuple[Int32, Float32]:
         """Codes int32 (n, neighbours), -1 where there are fewer, and similarities float32 of the same shape."""
-        by_user, by_item = self._people
-        shape = (len(query), min(self.setting("neighbours"), max(by_user.n_rows, 1)))
+        return self._most_similar(query, self.setting("neighbours"))
+
+    def _most_similar(self, query: Query, most: int) -> tuple[Int32, Float32]:
+        people = self._people
+        shape = (len(query), min(most, max(people.by_user.n_rows, 1)))
         codes, similarities = np.full(shape, -1, dtype=np.int32), np.zeros(shape, dtype=np.float32)
-        _nearest(self._history(query), query.users, by_user, by_item, self.weights_, self._rule, codes, similarities)
+        _nearest(self._history(query), query.users, people, self.weights_, self._rule, codes, similarities)
         return codes, similarities
 
     def _score(self, query: Query, items: Int32 | None) -> npt.NDArray[Any]:
         scores = np.full((len(query), self.n_items), np.nan, dtype=np.float32)
         codes, similarities = self._nearest(query)
-        _add_up(codes, similarities, self._people[0], scores)
+        _add_up(codes, similarities, self._people.by_user, scores)
         if self.setting("popularity"):
             sums = similarities.sum(axis=1)
             found = np.flatnonzero(sums > 0)
@@ -194,15 +214,28 @@ class UserKnn(Recommender):
         ]
 
 
+class _Trial(UserKnn):
+    """Finds a block's neighbours once for all trials, which are fitted to the same people; fewer are the first ones."""
+
+    _found: dict[bytes, tuple[Int32, Float32]]
+
+    def _nearest(self, query: Query) -> tuple[Int32, Float32]:
+        block, wanted = query.users.tobytes(), self.setting("neighbours")
+        if block not in self._found:
+            codes, similarities = self._most_similar(query, max(wanted, *_TRIED["neighbours"]))
+            order = np.lexsort((codes, -similarities), axis=1)
+            self._found[block] = (
+                np.take_along_axis(codes, order, axis=1),
+                np.take_along_axis(similarities, order, axis=1),
+            )
+        codes, similarities = self._found[block]
+        return codes[:, :wanted], similarities[:, :wanted]
+
+
 @numba.njit(cache=True, nogil=True)
-def _nearest(
-    history: Any, codes: Any, by_user: Any, by_item: Any, weights: Any, rule: Any, chosen: Any, similarities: Any
-) -> None:
-    n_users = len(by_user.indptr) - 1
-    norms = np.zeros(n_users, dtype=np.float32)
-    for user in range(n_users):
-        for at in range(by_user.indptr[user], by_user.indptr[user + 1]):
-            norms[user] += weights[by_user.indices[at]]
+def _nearest(history: Any, codes: Any, people: Any, weights: Any, rule: Any, chosen: Any, similarities: Any) -> None:
+    by_user, by_item, lengths = people
+    n_users = len(lengths)
     common = np.zeros(n_users, dtype=np.float32)
     counts = np.zeros(n_users, dtype=np.int32)
     touched = np.empty(n_users, dtype=np.int32)
@@ -210,11 +243,11 @@ def _nearest(
     keys = np.empty(n_users, dtype=np.uint64)
     for person in range(len(codes)):
         met = 0
-        norm = np.float32(0)
+        own_length = np.float32(0)
         length = history.indptr[person + 1] - history.indptr[person]
         for at in range(history.indptr[person], history.indptr[person + 1]):
             item = history.indices[at]
-            norm += weights[item]
+            own_length += weights[item]
             for other in range(by_item.indptr[item], by_item.indptr[item + 1]):
                 user = by_item.indices[other]
                 if counts[user] == 0:
@@ -225,9 +258,9 @@ def _nearest(
         size = 0
         for user in touched[:met]:
             beyond = counts[user] < by_user.indptr[user + 1] - by_user.indptr[user]
-            themself = user == codes[person] and counts[user] == length
-            if beyond and not themself:
-                scale = norm**rule.asymmetry * norms[user] ** (1 - rule.asymmetry)
+            scale = own_length**rule.asymmetry * lengths[user] ** (1 - rule.asymmetry)
+            themself = user == codes[person] and is_own_copy(counts[user], length)
+            if beyond and not themself and common[user] >= rule.least * scale:
                 values[size] = common[user] / (scale + rule.shrinkage)
                 touched[size] = user
                 size += 1

@@ -8,11 +8,11 @@ import numba
 import numpy as np
 
 from recsys_desktop.api import Dataset, DataShape, Forecast, Query, RunContext, Source
-from recsys_desktop.api.dataset import Float32
+from recsys_desktop.api.dataset import Float32, Int32
 from recsys_desktop.api.state_checks import require_matrix
 from recsys_desktop.toolkit.products import SparseRows
 from recsys_desktop.toolkit.topk import select_largest
-from recsys_neighbors.agreement import add_common, agreement, deviations, empty_sums, residuals
+from recsys_neighbors.agreement import add_common, agreement, deviations, empty_sums, is_own_copy, residuals
 from recsys_neighbors.neighbourhood_rating import NeighbourhoodRating, Neighbours, Requests, weighted_deviation
 from recsys_neighbors.plugin import USER_KNN_RATING
 
@@ -20,10 +20,20 @@ from recsys_neighbors.plugin import USER_KNN_RATING
 class UserKnnRating(NeighbourhoodRating):
     """User-based CF for ratings (Herlocker et al. 1999): neighbours are people of similar taste who rated the item.
 
-    Similarities of people are taken over the items that both rated, from deviations (see `deviations`), when they are
-    asked for: a stranger is compared like anybody else. A prediction weighs the deviations, on the item, of the
-    `neighbours` most similar people who rated it. When the history asked about is a piece of the person's own training
-    part (a what-if copy), they are no neighbour for the items it lacks: those would be answered from their own ratings.
+        r_uj = b_uj + Σ_v s_uv (r_vj - b_vj) / (Σ_v s_uv + caution)        b_uj = mean + b_u + b_j (see `bias`)
+
+    over the `neighbours` people v most similar to u who rated j. With x_ui what is compared and the sums over the items
+    i that both rated,
+
+        s_uv = Σ x_ui x_vi / √(Σ x_ui² Σ x_vi²) · (n - 1) / (n - 1 + shrinkage) · min(n, significance) / significance
+
+    where n is how many they are, and only positive similarities count, of at least `least_similarity` before the last
+    two factors. x is r - b under "pearson-baseline" (Koren 2010, equation 3), r less the mean over those items under
+    "pearson", r less the person's mean under "adjusted-cosine", r under "cosine".
+
+    People are compared when they are asked for, a stranger like anybody else. For items that the history asked about
+    lacks, the person's own training part, as long as it holds three quarters of the history, is no neighbour: what-ifs
+    would be answered from their own ratings.
 
     Fitted: `biases_`; `ratings_` CSR float32 (n_users, n_items).
     """
@@ -54,8 +64,8 @@ class UserKnnRating(NeighbourhoodRating):
         if "_columns" not in vars(self):
             by_user, biases = SparseRows.of(self.ratings_), self.biases
             compared = by_user._replace(data=deviations(self.params.similarity, by_user, biases, biases.users))
-            told = by_user._replace(data=residuals(by_user, biases, biases.users))
-            self._columns = compared.transposed(self.n_items), told.transposed(self.n_items)
+            residual = by_user._replace(data=residuals(by_user, biases, biases.users))
+            self._columns = compared.transposed(self.n_items), residual.transposed(self.n_items)
         return self._columns
 
     def _compared(self, query: Query) -> SparseRows:
@@ -64,13 +74,13 @@ class UserKnnRating(NeighbourhoodRating):
         return history._replace(data=deviations(self.params.similarity, history, biases, biases.of_histories(query)))
 
     def _deviations(self, query: Query, requests: Requests) -> Float32:
-        compared, told = self._by_item
+        compared, residual = self._by_item
         out = np.empty(len(requests.items), dtype=np.float32)
         _user_deviations(
             self._compared(query),
             query.users,
             compared,
-            told,
+            residual,
             requests,
             self.ratings_.shape[0],
             self.rule,
@@ -80,37 +90,39 @@ class UserKnnRating(NeighbourhoodRating):
         )
         return out
 
-    def _neighbours(self, query: Query, item: int) -> Neighbours:
-        compared, told = self._by_item
+    def _neighbours(self, query: Query, items: Int32) -> list[Neighbours]:
+        compared, residual = self._by_item
         history = self._compared(query)
         similarities = np.zeros(self.ratings_.shape[0], dtype=np.float32)
         themself = _user_similarities(history, query.users, compared, self.rule, similarities)
-        here = slice(told.indptr[item], told.indptr[item + 1])
-        raters, deviation = told.indices[here], told.data[here]
-        weights = similarities[raters]
-        present = weights > 0
-        if item not in history.indices:
-            present &= raters != themself
-        raters, weights, deviation = raters[present], weights[present], deviation[present]
-        nearest = np.lexsort((raters, -weights))[: self.params.neighbours]
-        return Neighbours(raters[nearest], weights[nearest], deviation[nearest])
+        had = set(history.indices.tolist())
+
+        def of_item(item: int) -> Neighbours:
+            here = slice(residual.indptr[item], residual.indptr[item + 1])
+            raters, deviation = residual.indices[here], residual.data[here]
+            weights = similarities[raters]
+            present = np.flatnonzero((weights > 0) & ((raters != themself) | (item in had)))
+            nearest = present[np.lexsort((raters[present], -weights[present]))[: self.params.neighbours]]
+            return Neighbours(raters[nearest], weights[nearest], deviation[nearest])
+
+        return [of_item(int(item)) for item in items]
 
 
 @numba.njit(cache=True, nogil=True)
-def _is_piece(history: Any, person: int, code: int, sums: Any) -> bool:
-    """Whether the history is a piece of what the user of that code rated; sums: as `add_common` leaves them."""
+def _own_copy(history: Any, person: int, code: int, sums: Any) -> int:
+    """The code, where its training part `is_own_copy`, else -1; sums: as `add_common` leaves them."""
     length = history.indptr[person + 1] - history.indptr[person]
-    return 0 <= code < len(sums) and sums[code, 0] == length
+    return code if 0 <= code < len(sums) and is_own_copy(sums[code, 0], length) else -1
 
 
 @numba.njit(cache=True, nogil=True)
 def _user_similarities(history: Any, codes: Any, compared: Any, rule: Any, similarities: Any) -> int:
-    """Fill the similarities of one person to all users; returns their own code where `_is_piece`, else -1."""
+    """Fill the similarities of one person to all users; returns `_own_copy`."""
     sums = empty_sums(len(similarities), rule)
     touched = np.empty(len(similarities) + 1, dtype=np.int32)
     for user in touched[: add_common(history.indices, history.data, compared, rule, sums, touched)]:
         similarities[user] = agreement(sums[user], rule)
-    return codes[0] if _is_piece(history, 0, codes[0], sums) else -1
+    return _own_copy(history, 0, codes[0], sums)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -118,7 +130,7 @@ def _user_deviations(
     history: Any,
     codes: Any,
     compared: Any,
-    told: Any,
+    residual: Any,
     requests: Any,
     n_users: int,
     rule: Any,
@@ -136,11 +148,11 @@ def _user_deviations(
     chosen = np.empty(k, dtype=np.int32)
     weights = np.empty(k, dtype=np.float32)
     chosen_deviations = np.empty(k, dtype=np.float32)
-    has = np.zeros(len(told.indptr) - 1, dtype=np.bool_)
+    has = np.zeros(len(residual.indptr) - 1, dtype=np.bool_)
     for person in range(len(codes)):
         here = slice(history.indptr[person], history.indptr[person + 1])
         met = touched[: add_common(history.indices[here], history.data[here], compared, rule, sums, touched)]
-        themself = codes[person] if _is_piece(history, person, codes[person], sums) else -1
+        themself = _own_copy(history, person, codes[person], sums)
         for user in met:
             similarities[user] = agreement(sums[user], rule)
             sums[user] = 0
@@ -148,12 +160,12 @@ def _user_deviations(
         for place in range(requests.indptr[person], requests.indptr[person + 1]):
             item = requests.items[place]
             count = 0
-            for at in range(told.indptr[item], told.indptr[item + 1]):
-                user = told.indices[at]
+            for at in range(residual.indptr[item], residual.indptr[item + 1]):
+                user = residual.indices[at]
                 if similarities[user] > 0 and (has[item] or user != themself):
                     candidates[count] = user
                     values[count] = similarities[user]
-                    deviation[user] = told.data[at]
+                    deviation[user] = residual.data[at]
                     count += 1
             kept = select_largest(candidates, values, count, keys, chosen, weights)
             for at in range(kept):

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from recsys_desktop.api import CannotFit, Dataset, DataShape, Forecast, Query, Recommender, RunContext, Validation
+from recsys_desktop.api import Dataset, DataShape, Forecast, Query, Recommender, RunContext, Validation
 from recsys_desktop.api.dataset import Float32, Int32, Int64
 from recsys_desktop.toolkit.products import SparseRows, sparse_times_dense
 from recsys_desktop.toolkit.torch_training import (
@@ -127,8 +127,6 @@ class _Autoencoder(Recommender):
         matrix = train_data.matrix("one", params.min_rating)
         counts = np.bincount(matrix.indices, minlength=train_data.n_items)
         self.items_ = np.flatnonzero(counts).astype(np.int32)
-        if not len(self.items_):
-            raise CannotFit(f"'{self.spec.id}' has nothing to learn from: no rating reaches min_rating")
         self.known_items_ = counts > 0
         rows = SparseRows.of(matrix).with_columns(self._places())
         people = np.flatnonzero(np.diff(rows.indptr))

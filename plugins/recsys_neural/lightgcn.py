@@ -11,7 +11,6 @@ import torch
 from torch.nn import functional
 
 from recsys_desktop.api import (
-    CannotFit,
     Contribution,
     Dataset,
     DataShape,
@@ -225,10 +224,6 @@ class LightGcn(Recommender):
     def _fit(self, train_data: Dataset, run: RunContext) -> None:
         params = self.params
         matrix = train_data.matrix("one", params.min_rating)
-        if matrix.nnz == 0:
-            raise CannotFit(
-                f"'lightgcn' has nothing to learn from: no rating reaches min_rating = {params.min_rating:g}"
-            )
         counts = np.bincount(matrix.indices, minlength=train_data.n_items)
         self.known_items_ = counts > 0
         known = np.flatnonzero(self.known_items_)

@@ -12,7 +12,6 @@ import torch
 from torch.nn import functional
 
 from recsys_desktop.api import (
-    CannotFit,
     Contribution,
     Dataset,
     DataShape,
@@ -305,8 +304,6 @@ class NeuralCf(_NeuralCf):
         matrix = train_data.matrix("one", params.min_rating)
         users = np.repeat(np.arange(train_data.n_users, dtype=np.int32), np.diff(matrix.indptr))
         items = matrix.indices
-        if len(items) == 0:
-            raise CannotFit(f"'ncf' has nothing to learn from: no rating reaches min_rating = {params.min_rating:g}")
         self.known_items_ = np.bincount(items, minlength=train_data.n_items) > 0
         self.known_users_ = np.bincount(users, minlength=train_data.n_users) > 0
         sampler = NegativeSampler(users, items, train_data.n_items, params.sampling_exponent)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from recsys_desktop.api import CannotFit, Dataset, DataShape, Forecast, Query, Recommender, RunContext, Validation
+from recsys_desktop.api import Dataset, DataShape, Forecast, Query, Recommender, RunContext, Validation
 from recsys_desktop.api.dataset import Float32, Int32, Int64
 from recsys_desktop.toolkit.torch_training import (
     BatchLoss,
@@ -154,8 +154,6 @@ class SequenceRecommender(Recommender):
         items, indptr = self._histories(train_data)
         counts = np.bincount(items, minlength=train_data.n_items)
         self.items_ = np.flatnonzero(counts).astype(np.int32)
-        if not len(self.items_):
-            raise CannotFit(f"'{self.spec.id}' has nothing to learn from: no rating reaches min_rating")
         self.known_items_ = counts > 0
         lengths = np.diff(indptr)
         self.length_ = self._length(int(lengths.max()))

@@ -53,6 +53,12 @@ class DataShape(NamedTuple):
     text_characters: int = 0
     longest_history: int = 0
 
+    @property
+    def co_occurrences(self) -> float:
+        """About how many pairs of interactions are of one person, Σ n_u²: all have equally many, and one the most."""
+        even = self.n_interactions * max(self.n_interactions / max(self.n_users, 1), 1)
+        return even + float(self.longest_history) ** 2
+
 
 class Histories(NamedTuple):
     """What each user did, in time order (file order among ties): a ragged array.

@@ -18,7 +18,7 @@ from recsys_desktop.api.errors import CannotFit, CannotServe, InvalidData, NotFi
 from recsys_desktop.api.explanation import Explanation
 from recsys_desktop.api.factor import Factor
 from recsys_desktop.api.forecast import Forecast
-from recsys_desktop.api.params import Params
+from recsys_desktop.api.params import InteractionParams, Params
 from recsys_desktop.api.query import Query
 from recsys_desktop.api.run import RunContext
 from recsys_desktop.api.state_checks import require_array
@@ -162,6 +162,7 @@ class Recommender(ABC):
         CannotFit: the model is undefined on this data; the message says why.
         """
         needs = self.spec.needs
+        self._require_counted(train)
         users, items = int((train.user_counts > 0).sum()), int((train.item_counts > 0).sum())
         if needs.interactions and (users < needs.users or items < needs.items):
             raise CannotFit(
@@ -186,6 +187,19 @@ class Recommender(ABC):
         self.chosen_ = open_ or None
         self._fit(train, run)
         return self
+
+    def _require_counted(self, train: Dataset) -> None:
+        """Refuse data in which the ratings that count are of fewer people or items than the algorithm needs."""
+        lowest = self.params.min_rating if isinstance(self.params, InteractionParams) else None
+        if lowest is None or train.ratings is None or not self.spec.needs.interactions:
+            return
+        counted = train.ratings >= lowest
+        users, items = len(np.unique(train.users[counted])), len(np.unique(train.items[counted]))
+        if users < self.spec.needs.users or items < self.spec.needs.items:
+            raise CannotFit(
+                f"ratings of at least {lowest:g} are those of {_counted(users, 'user')} with "
+                f"{_counted(items, 'item')}: lower 'min_rating'"
+            )
 
     def setting(self, name: str) -> Any:
         """The value of a parameter; of one that was left open what `fit` chose for it."""
@@ -241,8 +255,7 @@ class Recommender(ABC):
 
     def _answer(self, method: Any, query: Query, items: Any, answerable: Callable[[], Bool]) -> Float32:
         self._require_fitted()
-        if len(query.items) and int(query.items.max()) >= self.n_items:
-            raise InvalidData("the query's history holds item codes outside the model's vocabulary: align it first")
+        self._require_known_codes(query)
         codes = None if items is None else self._item_codes(items)
         width = self.n_items if codes is None else len(codes)
         raw = np.asarray(method(query, codes))
@@ -266,6 +279,10 @@ class Recommender(ABC):
         if codes.ndim != 1 or (len(codes) and (codes.min() < 0 or codes.max() >= self.n_items)):
             raise InvalidData(f"items must be codes from 0 to {self.n_items - 1}")
         return codes
+
+    def _require_known_codes(self, query: Query) -> None:
+        if len(query.items) and int(query.items.max()) >= self.n_items:
+            raise InvalidData("the query's history holds item codes outside the model's vocabulary: align it first")
 
     def _require_fitted(self) -> None:
         if not self.is_fitted:

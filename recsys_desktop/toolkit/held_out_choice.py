@@ -134,7 +134,7 @@ def best_on_held_out(
         part.progress(0.0, "fitting")
         try:
             model = fitted(option, kept, part)
-            figures.append(mean_ndcg(model, kept, held_out, judged))
+            figures.append(mean_ndcg(model, kept, held_out, judged, lambda: run.should_stop))
         except CannotFit:
             figures.append(-1.0)
         if run.should_stop:
@@ -150,17 +150,25 @@ def _part(train: Dataset, order: npt.NDArray[np.int64], most: int) -> Dataset:
     return train.subset(chosen[train.users])
 
 
-def mean_ndcg(model: Recommender, history: Dataset, held_out: Dataset, people: npt.NDArray[np.int64]) -> float:
+def mean_ndcg(
+    model: Recommender,
+    history: Dataset,
+    held_out: Dataset,
+    people: npt.NDArray[np.int64],
+    should_stop: Callable[[], bool] = lambda: False,
+) -> float:
     """Mean NDCG@30 of `people` (codes, who all have something held out) over the whole catalogue.
 
     What a person has in `history` and what scores NaN is not listed; ties go to the lower item. The gain of a held-out
     item at place p is 1 / log2(1 + p), and a list is compared to the best one possible (Järvelin, Kekäläinen 2002). The
-    lists are longer than those that people look at, so that less is left to chance.
+    lists are longer than those that people look at, so that less is left to chance. Where it should stop, NaN.
     """
     seen, wanted = history.matrix("one"), held_out.matrix("one")
     gains = 1 / np.log2(np.arange(2, LIST_LENGTH + 2))
     total, step = 0.0, max(1, _SCORES_AT_ONCE // history.n_items)
     for begin in range(0, len(people), step):
+        if should_stop():
+            return float("nan")
         block = people[begin : begin + step]
         scores = model.score(Query.of_users(history, block))
         total += _sum_of_ndcg(scores, block, seen.indptr, seen.indices, wanted.indptr, wanted.indices, gains)

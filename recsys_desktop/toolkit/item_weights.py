@@ -20,7 +20,8 @@ class ItemWeightModel(Recommender):
     """The score of item j for history h is b_j + Σ_{i in h} w_ij, over the items i that have a weight for j.
 
     In a model without bases b an item for which no item of the history has a weight scores NaN: the model has no
-    opinion on it, and the engine's fallback completes the list. A subclass sets `weights_`, and `bases_` if it has
+    opinion on it, and the engine's fallback completes the list. So it is with all items for a person whose history
+    holds no known item rated at least `min_rating`. A subclass sets `weights_`, and `bases_` if it has
     them, in `_fit`, and may have a parameter `min_rating`.
 
     Fitted: `weights_` CSR float32 (n_items, n_items), w_ij in row i of the history item and column j of the scored one;
@@ -42,7 +43,10 @@ class ItemWeightModel(Recommender):
         return SparseRows.of(query.matrix(self.n_items, "one", getattr(self.params, "min_rating", None)))
 
     def _score(self, query: Query, items: Int32 | None) -> npt.NDArray[Any]:
-        scores = history_scores(self._history(query), SparseRows.of(self.weights_), self.n_items, self.bases_)
+        history = self._history(query)
+        scores = history_scores(history, SparseRows.of(self.weights_), self.n_items, self.bases_)
+        people = np.repeat(np.arange(len(query)), np.diff(history.indptr))
+        scores[np.bincount(people[self.known_items_[history.indices]], minlength=len(query)) == 0] = np.nan
         return scores if items is None else scores[:, items]
 
     def _explain(self, query: Query, items: Int32, scores: Float32) -> list[Explanation]:

@@ -16,6 +16,7 @@ from recsys_desktop.api import (
     Explanation,
     Family,
     Forecast,
+    InteractionParams,
     InvalidData,
     Needs,
     NotFitted,
@@ -71,6 +72,10 @@ def declared(**changes):
     fields = {name: changes.pop(name) for name in list(changes) if name in ("needs", "summary")}
     spec = replace(PLAIN, capabilities=replace(PLAIN.capabilities, **changes), **fields)
     return type("Declared", (Plain,), {"spec": spec})
+
+
+class CountingParams(InteractionParams):
+    pass
 
 
 DATA = made_data.communities().train
@@ -273,3 +278,16 @@ def test_an_explanation_orders_its_parts_and_states_what_is_left():
     found = Explanation.of(3, 1.0, parts, base=0.25, additive=False, faithful_to_removal=False, method="by hand")
     assert [part.code for part in found.contributions] == [1, 3, 0]
     assert found.residual == pytest.approx(1.0 - 0.25 - (0.5 - 2.0 + 1.0))
+
+
+def test_ratings_that_count_must_be_of_as_many_people_and_items_as_the_algorithm_needs() -> None:
+    counting = type("Counting", (Plain,), {"spec": replace(PLAIN, params=CountingParams)})
+    counting(CountingParams(min_rating=5)).fit(DATA)
+    with pytest.raises(CannotFit, match="ratings of at least 6 are those of 0 users with 0 items: lower 'min_rating'"):
+        counting(CountingParams(min_rating=6)).fit(DATA)
+    assert DATA.ratings is not None
+    one_loves = np.where(DATA.users == DATA.users[0], DATA.ratings, np.minimum(DATA.ratings, 4))
+    with pytest.raises(CannotFit, match="of 1 user with"):
+        counting(CountingParams(min_rating=5)).fit(replace(DATA, ratings=one_loves))
+    implicit = replace(DATA, ratings=None, rating_scale=None)
+    assert counting(CountingParams(min_rating=6)).fit(implicit).is_fitted

@@ -864,6 +864,13 @@ class LearnsOnce(Popular):
         self.counts_ = self.counts_ if len(additions) > 1 else np.full(self.n_items, np.inf, dtype=np.float32)
 
 
+@breaks("test_an_update_without_interactions_changes_no_score", "changes scores between the others")
+class CountsWhoHasNothing(Popular):
+    def _updated(self, additions):
+        super()._updated(additions)
+        self.counts_ = self.counts_ + np.arange(self.n_items) * (additions.user_counts == 0).any()
+
+
 @breaks("test_a_vocabulary_that_does_not_continue_is_refused", "mean other items were accepted")
 class TakesAnyVocabulary(Popular):
     def updated(self, additions):

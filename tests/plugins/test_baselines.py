@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from recsys_baselines.plugin import (
 from recsys_desktop.api import AlgorithmSpec, Dataset, Query, RatingScale, Vocabulary
 from recsys_desktop.api.testing import AlgorithmConformance
 from recsys_desktop.evaluation import RANKING_METRICS, rank_test_users, rmse
+from tests.plugins.damaged_states import loaded_as_of_version_1
 
 
 class TestPopularityConformance(AlgorithmConformance):
@@ -137,6 +139,40 @@ def test_a_bias_moves_towards_a_refit_when_it_learns() -> None:
     again = fitted(BIAS, table(PAIRS + more), user_regularisation=1, item_regularisation=1)
     assert again.item_biases_[1] > before.item_biases_[1]
     assert live.item_biases_[1] > before.item_biases_[1]
+
+
+def test_a_bias_takes_newcomers_for_as_generous_as_they_are() -> None:
+    """Newcomers who rate everything high say it of themselves, not of the items."""
+    generator = np.random.default_rng(0)
+    users, items = np.nonzero(generator.random((60, 30)) < 0.5)
+    of_users, of_items = generator.normal(0, 0.5, 60) + np.where(np.arange(60) < 30, 0, 1), generator.normal(0, 0.4, 30)
+    ratings = (3 + of_users[users] + of_items[items] + generator.normal(0, 0.1, len(users))).astype(np.float32)
+    whole = Dataset(Vocabulary(map(str, range(60))), Vocabulary(map(str, range(30))), users, items, ratings)
+    first = users < 30
+    before = Dataset(Vocabulary(map(str, range(30))), whole.item_vocabulary, users[first], items[first], ratings[first])
+    model = fitted(BIAS, before).updated(whole.subset(~first))
+    assert model.user_biases_[30:].mean() - model.user_biases_[:30].mean() > 0.8
+    refit = fitted(BIAS, whole)
+    apart = np.subtract(model.item_biases_ - model.item_biases_.mean(), refit.item_biases_ - refit.item_biases_.mean())
+    assert np.abs(apart).max() < 0.1
+
+
+def test_a_bias_learns_nothing_from_what_is_not_rated() -> None:
+    data = table(PAIRS)
+    model = fitted(BIAS, data)
+    novelty = Dataset(data.user_vocabulary, data.item_vocabulary.extended(["novelty"]), np.array([0]), np.array([4]))
+    updated = model.updated(novelty)
+    everyone = Query.of_users(data, np.arange(3))
+    assert np.array_equal(updated.predict(everyone, np.arange(4)), model.predict(everyone, np.arange(4)))
+    assert updated.predict(everyone).shape == (3, 5)
+
+
+def test_a_bias_saved_before_it_counted_ratings_can_learn(tmp_path: Path) -> None:
+    model = fitted(BIAS, table(PAIRS))
+    loaded = loaded_as_of_version_1(model, tmp_path, model.params.to_dict(), ("user_counts_",))
+    learnt = loaded.updated(table([(2, 1, 5.0)]))
+    assert np.allclose(learnt.user_biases_, model.user_biases_, atol=1e-4)
+    assert learnt.item_biases_[1] > model.item_biases_[1]
 
 
 def test_random_lists_differ_between_people_and_repeat_for_each() -> None:

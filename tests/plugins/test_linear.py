@@ -9,7 +9,7 @@ import pytest
 from sklearn.linear_model import ElasticNet
 
 from benchmarks.frozen_splits import final_split
-from recsys_desktop.api import Dataset, Query, Recommender, RunContext, Vocabulary, state
+from recsys_desktop.api import CannotFit, Dataset, Query, Recommender, RunContext, Vocabulary, state
 from recsys_desktop.api.testing import AlgorithmConformance
 from recsys_desktop.evaluation import RANKING_METRICS, rank_test_users
 from recsys_linear.plugin import EASE, RP3BETA, SLIM
@@ -121,15 +121,47 @@ def test_slim_solves_the_elastic_net_of_every_item(threads: int) -> None:
         assert np.allclose(weights[:, item], oracle.coef_, atol=2e-3)
 
 
-def test_slim_with_an_intercept_scores_every_known_item_by_at_least_its_popularity() -> None:
+def test_slim_with_an_intercept_is_at_the_minimum_where_the_constant_pays_no_absolute_penalty() -> None:
+    """The conditions of Karush, Kuhn and Tucker, item by item."""
     data = made(90, 40, 0.4)
-    model = fitted(SLIM, data)
-    scores = model.score(Query.of_history([5]))[0]
-    assert np.isnan(scores).tolist() == (data.item_counts == 0).tolist()
-    without_reasons = model.weights_[[5]].toarray()[0] == 0
-    assert np.array_equal(
-        scores[without_reasons & ~np.isnan(scores)], model.bases_[without_reasons & ~np.isnan(scores)]
-    )
+    absolute, square = 1.5, 6.0
+    model = fitted(SLIM, data, absolute_penalty=absolute, square_penalty=square)
+    active = data.user_counts > 0
+    dense = np.hstack([data.matrix().toarray(), np.ones((len(active), 1))])[active].astype(np.float64)
+    penalties = np.append(np.full(data.n_items, absolute), 0)
+    for item in np.flatnonzero(data.item_counts):
+        weights = np.append(model.weights_[:, [item]].toarray()[:, 0], model.bases_[item]).astype(np.float64)
+        gradient = dense.T @ (dense[:, item] - dense @ weights) - square * weights - penalties
+        others = np.arange(data.n_items + 1) != item
+        assert np.abs(gradient[others & (weights > 0)]).max() < 0.02
+        assert gradient[others & (weights == 0)].max(initial=0) < 1e-3
+
+
+def test_what_slim_has_no_reasons_for_is_listed_by_popularity() -> None:
+    """Whether items have more people than the penalty asks for or not."""
+    counts = np.array([9, 7, 6, 5, 4, 3, 3, 2, 2, 1])
+    users = np.arange(counts.sum())
+    data = Dataset(Vocabulary(map(str, users)), Vocabulary("abcdefghij"), users, np.repeat(np.arange(10), counts))
+    scores = fitted(SLIM, data).score(Query.of_history([9]))[0]
+    assert np.array_equal(counts[np.argsort(-scores, kind="stable")], counts)
+
+
+@pytest.mark.parametrize("spec", [SLIM, RP3BETA, EASE])
+def test_whoever_has_nothing_that_counts_is_left_to_the_fallback(spec) -> None:
+    rated = final_split("random").train
+    data = rated.subset(np.isin(rated.users, np.arange(60)))
+    model = fitted(spec, data, min_rating=4.0)
+    assert data.ratings is not None
+    item = int(data.items[np.argmax(data.ratings)])
+    assert np.isnan(model.score(Query.of_history([item], [2.0]))).all()
+    assert not np.isnan(model.score(Query.of_history([item], [5.0]))).all()
+
+
+def test_ease_says_when_its_matrix_cannot_be_inverted() -> None:
+    users, items = np.nonzero(np.ones((60_000, 3), dtype=bool))
+    data = Dataset(Vocabulary(map(str, range(60_000))), Vocabulary("abc"), users, items)
+    with pytest.raises(CannotFit, match=r"regularisation of 0\.001: raise it"):
+        fitted(EASE, data, regularisation=0.001, intercept=False)
 
 
 def test_walks_have_the_probabilities_of_the_paper() -> None:

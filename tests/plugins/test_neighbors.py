@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,21 @@ import numpy as np
 import pytest
 
 from benchmarks.frozen_splits import final_split
-from recsys_desktop.api import AlgorithmSpec, Dataset, DataShape, Query, RatingScale, RunContext, Source, Vocabulary
+from recsys_desktop.api import (
+    AlgorithmSpec,
+    Dataset,
+    DataShape,
+    InvalidData,
+    Query,
+    RatingScale,
+    RunContext,
+    Source,
+    Vocabulary,
+)
 from recsys_desktop.api.testing import AlgorithmConformance, made_data
 from recsys_desktop.evaluation import RANKING_METRICS, rank_test_users, rmse
 from recsys_linear.plugin import RP3BETA
+from recsys_neighbors import user_knn
 from recsys_neighbors.plugin import ITEM_KNN, ITEM_KNN_RATING, USER_KNN, USER_KNN_RATING
 from tests.plugins.damaged_states import hold_refuses_short_arrays, loaded_as_of_version_1
 
@@ -188,13 +200,132 @@ def test_without_an_item_a_person_is_not_answered_from_their_own_copy() -> None:
     assert np.isnan(spread[0])
 
 
+@pytest.mark.parametrize("spec", [USER_KNN, USER_KNN_RATING])
+def test_what_is_left_out_stays_so_after_another_rating(spec: AlgorithmSpec) -> None:
+    """One more rating in the history makes the person's own training part no stranger: nothing is read from it."""
+    data = made(60, 30, density=0.4)
+    assert data.ratings is not None
+    mine = np.flatnonzero(data.users == 3)
+    left_out, kept = mine[0], mine[1:]
+    novelty = np.setdiff1d(np.arange(30), data.items[mine])[0]
+    items, ratings = np.append(data.items[kept], novelty), np.append(data.ratings[kept], 4.0)
+    what_if = Query.of_history(items, ratings, user=3)
+    model = fitted(spec, data)
+    item = int(data.items[left_out])
+    others = {part.code for part in model.explain(what_if, [item])[0].contributions if part.kind is Source.NEIGHBOUR}
+    assert others
+    assert 3 not in others
+    changed = data.ratings.copy()
+    changed[left_out] = 1.0 if changed[left_out] > 3 else 5.0
+    if spec is USER_KNN_RATING:
+        # All that another rating of what is left out may move are the biases.
+        again = fitted(spec, replace(data, ratings=changed))
+        deviations = (
+            each.predict(what_if, [item])[0, 0] - each.biases.ratings(each.biases.of_histories(what_if), [item])[0, 0]
+            for each in (model, again)
+        )
+        assert abs(np.subtract(*deviations)) < 0.1
+
+
+def test_people_below_the_threshold_do_not_speak() -> None:
+    data = made(60, 30, density=0.4)
+    dense = data.matrix().toarray().astype(np.float64)
+    counts = dense.sum(axis=1)
+    cosine = dense @ dense.T / np.sqrt(np.outer(counts, counts))
+    model = fitted(USER_KNN, data, least_similarity=0.45, neighbours=10_000, popularity=0.0, shrinkage=20.0)
+    for user in range(10):
+        codes, _ = model._nearest(Query.of_users(data, [user]))
+        beyond = (dense > dense[user]).any(axis=1)
+        expected = np.flatnonzero((cosine[user] >= 0.45) & beyond & (np.arange(60) != user))
+        assert sorted(codes[0][codes[0] >= 0].tolist()) == expected.tolist()
+
+
+def test_a_trial_asks_the_neighbours_that_a_fit_with_its_settings_would() -> None:
+    data = made(120, 30, density=0.4)
+    model, trial = (
+        fitted(USER_KNN, data, neighbours=5, popularity=0.0),
+        user_knn._Trial(USER_KNN.params(neighbours=5, popularity=0.0)).fit(data, RunContext(threads=1)),
+    )
+    trial._found = {}
+    for _ in range(2):
+        assert np.allclose(trial.score(everyone(data)), model.score(everyone(data)), atol=1e-6, equal_nan=True)
+    assert len(trial._found) == 1
+
+
+@pytest.mark.parametrize("spec", [ITEM_KNN_RATING, USER_KNN_RATING])
+def test_ratings_all_alike_correlate_with_nothing(spec: AlgorithmSpec) -> None:
+    """Pearson's correlation of a constant is undefined, however many ratings are in common."""
+    generator = np.random.default_rng(2)
+    rows, columns = np.nonzero(np.ones((100, 100), dtype=bool))
+    ratings = np.round(generator.uniform(1, 10, len(rows))) / 2
+    constant = columns == 0 if spec is ITEM_KNN_RATING else rows == 0
+    ratings[constant] = 3.5
+    vocabulary = Vocabulary(map(str, range(100)))
+    data = Dataset(vocabulary, vocabulary, rows, columns, ratings.astype(np.float32), rating_scale=RatingScale(0.5, 5))
+    model = fitted(spec, data, similarity="pearson", shrinkage=0.0)
+    of_code = [0] if spec is ITEM_KNN_RATING else [5]
+    person = Query.of_users(data, [5 if spec is ITEM_KNN_RATING else 0])
+    support, _ = model.evidence(person, np.array(of_code, dtype=np.int32))
+    assert support.tolist() == [0]
+    others, _ = model.evidence(Query.of_users(data, [7]), np.array([9], dtype=np.int32))
+    assert others[0] > 5
+
+
+def test_one_neighbour_has_no_spread() -> None:
+    data = Dataset(
+        Vocabulary("abcd"),
+        Vocabulary("pqr"),
+        np.array([0, 0, 1, 1, 2, 2, 3]),
+        np.array([0, 1, 0, 1, 0, 1, 0]),
+        np.array([5, 5, 1, 1, 4, 5, 2], dtype=np.float32),
+    )
+    model = fitted(ITEM_KNN_RATING, data, similarity="cosine", shrinkage=0.0)
+    person, item = Query.of_users(data, [3]), np.array([1], dtype=np.int32)
+    support, spread = model.evidence(person, item)
+    assert support.tolist() == [1]
+    assert np.isnan(spread[0])
+    assert model.explain(person, item)[0].method.endswith("(1 of them)")
+
+
+@pytest.mark.parametrize("spec", [ITEM_KNN_RATING, USER_KNN_RATING])
+def test_a_history_without_ratings_is_explained_by_averages(spec: AlgorithmSpec) -> None:
+    model = fitted(spec, made())
+    explanation = model.explain(Query.of_history([0, 1]), [3])[0]
+    assert abs(explanation.residual) < 1e-5
+    assert "none of them" in explanation.method
+    assert model.evidence(Query.of_history([]), np.array([3], dtype=np.int32))[0].tolist() == [0]
+
+
+def test_pairs_of_an_unaligned_history_are_refused() -> None:
+    model = fitted(ITEM_KNN_RATING, made())
+    with pytest.raises(InvalidData, match="align it first"):
+        model.predict_pairs(Query.of_history([99], [4.0]), np.array([0]), np.array([1]))
+
+
+def test_one_long_history_is_forecast_to_take_its_time() -> None:
+    """Everything that one busy account has goes with everything else that it has."""
+    for spec in (ITEM_KNN, RP3BETA, ITEM_KNN_RATING):
+        model = spec.load()(spec.params())
+        plain, long = (
+            model.estimate(DataShape(20_000, 20_000, 60_000, longest_history=longest)) for longest in (10, 20_000)
+        )
+        assert long.seconds > plain.seconds + 1
+        if spec is not ITEM_KNN_RATING:
+            assert long.memory_bytes > 5 * plain.memory_bytes
+
+
 def shrunk(similarity: float, common: int, shrinkage: float) -> float:
     return similarity * (common - 1) / (common - 1 + shrinkage)
 
 
-def similarities_by_definition(kind: str, rated: np.ndarray, biases: np.ndarray, shrinkage: float) -> np.ndarray:
-    """Of columns, over the rows where both have a rating; rated: NaN where there is none. Negative ones count as 0."""
-    of_users = np.nanmean(rated, axis=1, keepdims=True)
+def similarities_by_definition(
+    kind: str, rated: np.ndarray, biases: np.ndarray, shrinkage: float, along_people: int
+) -> np.ndarray:
+    """Of columns, over the rows where both have a rating; rated: NaN where there is none. Negative ones count as 0.
+
+    along_people: the axis along which one person's ratings lie.
+    """
+    of_users = np.nanmean(rated, axis=along_people, keepdims=True)
     compared = {
         "cosine": rated,
         "pearson": rated,
@@ -231,18 +362,16 @@ def by_neighbours(similar: np.ndarray, deviations: np.ndarray, k: int) -> np.nda
 @pytest.mark.parametrize("kind", ["pearson-baseline", "pearson", "adjusted-cosine", "cosine"])
 @pytest.mark.parametrize("spec", [ITEM_KNN_RATING, USER_KNN_RATING])
 def test_rating_predictions_are_those_of_the_definition(spec: AlgorithmSpec, kind: str) -> None:
-    if spec is USER_KNN_RATING and kind == "adjusted-cosine":
-        pytest.skip("over people, the person's own mean is subtracted in rows, which the oracle does over columns")
     data = made(30, 40, density=0.7)
     model = fitted(spec, data, similarity=kind, shrinkage=2.0, caution=CAUTION, neighbours=NEIGHBOURS)
     rated = np.full((data.n_users, data.n_items), np.nan)
     rated[data.users, data.items] = np.asarray(data.ratings)
     biases = model.biases.ratings(model.biases.users).astype(np.float64)
     if spec is ITEM_KNN_RATING:
-        similar = similarities_by_definition(kind, rated, biases, 2.0)
+        similar = similarities_by_definition(kind, rated, biases, 2.0, 1)
         expected = by_neighbours(similar, rated - biases, NEIGHBOURS)
     else:
-        similar = similarities_by_definition(kind, rated.T, biases.T, 2.0)
+        similar = similarities_by_definition(kind, rated.T, biases.T, 2.0, 0)
         expected = by_neighbours(similar, (rated - biases).T, NEIGHBOURS).T
     # A person's ratings of their own past are beside the point: neighbours there may include themselves.
     unseen = np.isnan(rated)
@@ -280,6 +409,9 @@ def test_a_threshold_and_significance_leave_fewer_and_weaker_neighbours() -> Non
     near = fitted(ITEM_KNN_RATING, data, shrinkage=0.0, least_similarity=0.3)
     assert 0 < near.evidence(person, item)[0][0] < everybody.evidence(person, item)[0][0]
     assert (near.similarities_.data >= 0.3).all()
+    shrunk_too = fitted(ITEM_KNN_RATING, data, shrinkage=100.0, least_similarity=0.3)
+    assert (shrunk_too.similarities_ > 0).nnz == (near.similarities_ > 0).nnz
+    assert shrunk_too.similarities_.max() < 0.3
     weak = fitted(ITEM_KNN_RATING, data, shrinkage=0.0, significance=1000)
     common = (data.matrix().T @ data.matrix()).toarray()
     for row in range(data.n_items):

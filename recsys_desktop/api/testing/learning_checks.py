@@ -103,6 +103,19 @@ class LearningChecks(Workbench):
         )
 
     @concerns(lambda test: test.capabilities().updates_live)
+    def test_an_update_without_interactions_changes_no_score(self) -> None:
+        """A person and an item are added, of whom nothing is known yet."""
+        additions = self._additions().subset(np.empty(0, dtype=np.int64))
+        updated = self.model.updated(additions)
+        learners, items = np.arange(N_LEARNERS), np.arange(self.train.n_items)
+        old = self.model.score(Query.of_users(self.train, learners), items)
+        new = updated.score(Query.of_users(self._combined(additions), learners), items)
+        hold(
+            not differ(old, new, 1e-4),
+            "an update that brings a person and an item without interactions changes scores between the others",
+        )
+
+    @concerns(lambda test: test.capabilities().updates_live)
     def test_a_vocabulary_that_does_not_continue_is_refused(self) -> None:
         turned = Vocabulary(list(self.train.item_vocabulary)[::-1])
         additions = replace(self._additions(new_people=False), item_vocabulary=turned)
