@@ -111,7 +111,7 @@ def agreement(sums: Any, rule: Any) -> Any:
 
 
 @numba.njit(cache=True, nogil=True)
-def is_own_copy(common: Any, length: int) -> bool:
+def is_own_copy(common: Any, length: int) -> Any:
     """Whether the training part of the code asked about is the person's own: it holds three quarters of their history.
 
     A whole history is its own copy, and so are what-ifs without some of it and with some more. Under another person's

@@ -48,7 +48,7 @@ _EPOCHS = 2
 class Measurement(NamedTuple):
     """What one fit took: peak memory above its start in bytes, wall seconds, the forecast, and the data's own shape.
 
-    processor_seconds: of all threads together.
+    processor_seconds: of all threads together. packages: the top-level modules that its process had imported by then.
     """
 
     peak_bytes: int
@@ -56,6 +56,7 @@ class Measurement(NamedTuple):
     forecast: Forecast
     shape: DataShape
     processor_seconds: float
+    packages: frozenset[str] = frozenset()
 
 
 def measure_fits(
@@ -82,8 +83,8 @@ def measure_fits(
     RuntimeError: the process failed; the message ends with what it said. TimeoutError: it took too long.
     """
     job = {
-        "algorithm": where(spec),
-        "members": [where(member) for member in members],
+        "algorithm": _where(spec),
+        "members": [_where(member) for member in members],
         "params": dict(params or {}),
         "shapes": [list(shape) for shape in shapes],
         "threads": threads,
@@ -140,10 +141,11 @@ def _listen(pid: int, stdout: IO[str]) -> Measurement | None:
     found = json.loads(answer)
     peak = found["peak_bytes"] if found["peak_bytes"] is not None else max(0, sampled - found["start_bytes"])
     forecast, shape = Forecast(*found["forecast"]), DataShape(*found["shape"])
-    return Measurement(peak, found["seconds"], forecast, shape, found["processor_seconds"])
+    packages = frozenset(found["packages"])
+    return Measurement(peak, found["seconds"], forecast, shape, found["processor_seconds"], packages)
 
 
-def where(spec: AlgorithmSpec) -> dict[str, str]:
+def _where(spec: AlgorithmSpec) -> dict[str, str]:
     """Where another process finds an implementation: module, class, and the file for a module outside the path."""
     implementation = spec.load()
     return {
@@ -182,7 +184,7 @@ def _sample(pid: int, stdout: IO[str]) -> int:
 
 
 def load(place: Mapping[str, str]) -> type[Recommender]:
-    """The implementation at a place given by `where`, imported by name or, outside the path, from its file."""
+    """The implementation at a place given by `_where`, imported by name or, outside the path, from its file."""
     try:
         module = importlib.import_module(place["module"])
     except ModuleNotFoundError:
@@ -228,8 +230,8 @@ def _warm_up_linear_algebra() -> None:
         cho_factor(square)
 
 
-def fit_small(job: Mapping[str, Any]) -> Recommender:
-    """Fit the kit's small data in this process. job: "algorithm" and "members" as `where` gives them, and "params"."""
+def _fit_small(job: Mapping[str, Any]) -> Recommender:
+    """Fit the kit's small data in this process. job: "algorithm" and "members" as `_where` gives them, and "params"."""
     implementation = load(job["algorithm"])
     specs = [implementation.spec, *(load(place).spec for place in job["members"])]
     train = made_data.communities().train
@@ -241,7 +243,7 @@ def fit_small(job: Mapping[str, Any]) -> Recommender:
 
 def _main() -> None:
     job = json.loads(sys.stdin.readline())
-    warm = fit_small(job)
+    warm = _fit_small(job)
     _warm_up_linear_algebra()
     for shape in job["shapes"]:
         _measure(type(warm)(warm.params), DataShape(*shape), job)
@@ -274,6 +276,7 @@ def _measure(subject: Recommender, shape: DataShape, job: Mapping[str, Any]) -> 
         "processor_seconds": processor_seconds,
         "forecast": list(forecast),
         "shape": list(data.shape),
+        "packages": sorted({name.partition(".")[0] for name in list(sys.modules)}),
     }
     print(json.dumps(answer), flush=True)
 

@@ -14,6 +14,7 @@ from recsys_desktop.api.query import Query
 from recsys_desktop.api.recommender import Recommender
 from recsys_desktop.api.testing import made_data
 from recsys_desktop.api.testing.kit_run import KitRun
+from recsys_desktop.api.testing.measure import Measurement
 
 Check = TypeVar("Check", bound=Callable[..., None])
 
@@ -82,10 +83,11 @@ class Workbench:
     forecast_params: ClassVar[Mapping[str, Any] | None] = None
 
     _fits: ClassVar[dict[Any, Recommender]]
+    _measurements: ClassVar[dict[bool, list[Measurement]]]
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        cls._fits = {}
+        cls._fits, cls._measurements = {}, {}
         if not hasattr(cls, "spec"):
             return
         for name in dir(cls):
