@@ -6,9 +6,10 @@ import numpy as np
 
 from recsys_desktop.api import Dataset, DataShape, Forecast, RunContext
 from recsys_desktop.api.dataset import Float32
-from recsys_desktop.toolkit.parallel import announce_compilation, in_blocks
+from recsys_desktop.toolkit.parallel import in_blocks
 from recsys_desktop.toolkit.products import SparseRows
 from recsys_factorization.plugin import ALS, ALSParams
+from recsys_factorization.rehearsal import compile_kernels
 from recsys_factorization.ridge_recommender import ROWS_PER_BLOCK, RidgeRecommender, with_constant
 
 _ERROR_BLOCK = 1 << 13
@@ -20,8 +21,10 @@ class ExplicitALS(RidgeRecommender):
     A rating r_ui is about mean + spread (b_u + b_i + p_u.q_i). Each half sweep solves (b_u, p_u) of every person, or
     (b_i, q_i) of every item, exactly, the other side held fixed; the objective is the squared errors in units of the
     spread + sum_u ((regularisation n_u + factor_shrinkage) |p_u|^2 + bias_shrinkage b_u^2) + the same for items, n
-    being the number of ratings. It needs no learning rate and its result does not depend on the number of threads. The
-    base class tells how people are folded in, and lists the fitted state.
+    being the number of ratings. It needs no learning rate and its result does not depend on the number of threads. How
+    people are folded in is told of the base class.
+
+    Fitted state: that of the base class.
     """
 
     spec = ALS
@@ -35,7 +38,7 @@ class ExplicitALS(RidgeRecommender):
         return Forecast(int(memory), 0.1 + operations / 6e9, cheaper="svd")
 
     def _fit(self, train: Dataset, run: RunContext) -> None:
-        announce_compilation(run, self.solver)
+        compile_kernels(self, run)
         by_user = self._begin(train)
         by_item = by_user.transposed(train.n_items)
         deviations = (by_item.data - np.float32(self.mean_)) / np.float32(self.spread_)

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from recsys_desktop.api import Query
-from recsys_desktop.api.dataset import Bool, Int32, Int64
+from recsys_desktop.api import Dataset, Query
+from recsys_desktop.api.dataset import Bool, Float32, Int32, Int64
+from recsys_desktop.toolkit.bias import rated_histories
 from recsys_desktop.toolkit.products import SparseRows
 
 Float64: TypeAlias = npt.NDArray[np.float64]
@@ -58,14 +59,18 @@ def known_ratings(query: Query, known_items: Bool) -> SparseRows:
 
     Rows are empty where the query has no ratings: nothing is known of what these people think.
     """
-    if query.ratings is None:
-        return SparseRows(np.zeros(len(query) + 1, dtype=np.int64), np.empty(0, np.int32), np.empty(0, np.float32))
-    rated = SparseRows.of(query.matrix(len(known_items), "rating"))
-    known = known_items[rated.indices]
-    if known.all():
-        return rated
-    indptr = np.concatenate(([0], np.cumsum(known)))[rated.indptr]
-    return SparseRows(indptr, rated.indices[known], rated.data[known])
+    return rated_histories(query, len(known_items)).with_columns(own_places(known_items))
+
+
+def own_places(known: Bool) -> Int32:
+    """Columns by themselves, -1 where not known: int32 (n_items,); see `SparseRows.with_columns`."""
+    return np.where(known, np.arange(len(known)), -1).astype(np.int32)
+
+
+def set_shares(lengths: npt.NDArray[Any]) -> Float32:
+    """What each member counts in a set of this size, 1 / sqrt(size): float32 (n,), 1 for no members."""
+    shares: Float32 = (1 / np.sqrt(np.maximum(lengths, 1))).astype(np.float32)
+    return shares
 
 
 def lengthened(factors: npt.NDArray[Any], rows: int) -> npt.NDArray[Any]:
@@ -91,7 +96,8 @@ def merged(old: SparseRows, new: SparseRows) -> SparseRows:
     values = np.concatenate((old.data[from_touched], new.data))
     order = np.lexsort((columns, rows))
     rows, columns, values = rows[order], columns[order], values[order]
-    last = np.append((rows[1:] != rows[:-1]) | (columns[1:] != columns[:-1]), True)
+    last = np.ones(len(rows), dtype=np.bool_)
+    last[:-1] = (rows[1:] != rows[:-1]) | (columns[1:] != columns[:-1])
     rows, columns, values = rows[last], columns[last], values[last]
     lengths = np.where(touched, np.bincount(rows, minlength=n_rows), old_lengths)
     indptr = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
@@ -101,6 +107,56 @@ def merged(old: SparseRows, new: SparseRows) -> SparseRows:
     indices[fresh], data[fresh] = columns, values
     indices[~fresh], data[~fresh] = old.indices[~from_touched], old.data[~from_touched]
     return SparseRows(indptr, indices, data)
+
+
+class Changed(NamedTuple):
+    """Interactions by user after additions, and the codes of the people and items whose interactions changed.
+
+    users, items: int64, ascending.
+    """
+
+    rows: SparseRows
+    users: Int64
+    items: Int64
+
+
+def with_additions(had: SparseRows, additions: Dataset, min_rating: float | None) -> Changed:
+    """Interactions that count, each 1, with those of `additions`, which may have more people and items.
+
+    An item that is rated anew below `min_rating` no longer counts for the person who had it.
+    """
+    new = SparseRows.of(additions.matrix("one"))
+    if min_rating is not None and additions.ratings is not None:
+        rated = SparseRows.of(additions.matrix("rating"))
+        new = rated._replace(data=(rated.data >= min_rating).astype(np.float32))
+    people = _owners(new)
+    both, counts = merged(had, new), new.data > 0
+    if counts.all():
+        return Changed(both, np.unique(people), np.unique(new.indices).astype(np.int64))
+    kept = both.data > 0
+    indptr = np.concatenate(([0], np.cumsum(kept)))[both.indptr].astype(np.int64)
+    own = np.unique(people[people < had.n_rows]).astype(np.int32)
+    before = had.take(own)
+    held = np.isin(_places(people, new.indices), _places(own[_owners(before)], before.indices))
+    changed = counts | held
+    rows = SparseRows(indptr, both.indices[kept], both.data[kept])
+    return Changed(rows, np.unique(people[changed]), np.unique(new.indices[changed]).astype(np.int64))
+
+
+def with_ratings(had: SparseRows, additions: Dataset) -> Changed:
+    """Ratings by user with those of `additions`, which may have more people and items; the later of a pair holds."""
+    new = SparseRows.of(additions.matrix("rating"))
+    return Changed(merged(had, new), np.unique(_owners(new)), np.unique(new.indices).astype(np.int64))
+
+
+def _owners(rows: SparseRows) -> Int64:
+    """The row of each entry: int64 (entries,)."""
+    return np.repeat(np.arange(rows.n_rows), np.diff(rows.indptr))
+
+
+def _places(rows: npt.NDArray[Any], columns: npt.NDArray[Any]) -> Int64:
+    """One number for each place of a matrix: int64 (entries,)."""
+    return (rows.astype(np.int64) << 32) | columns.astype(np.int64)
 
 
 def rows_of_columns(rows: SparseRows, columns: npt.NDArray[Any]) -> SparseRows:
@@ -113,11 +169,3 @@ def rows_of_columns(rows: SparseRows, columns: npt.NDArray[Any]) -> SparseRows:
     order = np.argsort(target, kind="stable")
     indptr = np.concatenate(([0], np.cumsum(np.bincount(target, minlength=len(columns))))).astype(np.int64)
     return SparseRows(indptr, owners[order].astype(np.int32), rows.data[positions[order]])
-
-
-def taken_rows(rows: SparseRows, chosen: npt.NDArray[Any]) -> SparseRows:
-    """Some rows, in the order given."""
-    lengths = np.diff(rows.indptr)[chosen]
-    indptr = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
-    positions = np.repeat(rows.indptr[chosen] - indptr[:-1], lengths) + np.arange(indptr[-1])
-    return SparseRows(indptr, rows.indices[positions], rows.data[positions])

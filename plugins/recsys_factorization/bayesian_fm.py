@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from recsys_desktop.api import (
+    CannotFit,
     Contribution,
     Dataset,
     DataShape,
@@ -22,25 +22,33 @@ from recsys_desktop.api import (
 )
 from recsys_desktop.api.dataset import Bool, Float32, Int32, Int64
 from recsys_desktop.api.state_checks import require_array, require_rows
-from recsys_desktop.toolkit.parallel import announce_compilation, in_blocks
+from recsys_desktop.toolkit.held_out_choice import HELD_OUT_SHARE, StretchOfRun
+from recsys_desktop.toolkit.parallel import in_blocks
 from recsys_desktop.toolkit.products import SparseRows
-from recsys_factorization.arrays import Float64, known_ratings, lengthened, merged, rows_of_columns, taken_rows
+from recsys_factorization.arrays import Float64, known_ratings, lengthened, merged, rows_of_columns, set_shares
 from recsys_factorization.bayesian_fm_kernels import (
-    MOST_ROUNDS,
-    fold_in_samples,
-    gather_errors,
-    sample_weights,
-    settle_errors,
+    average_draws,
+    fold_in_draws,
+    fold_in_levels,
 )
 from recsys_factorization.gibbs import Design, GibbsSampler, aligned
 from recsys_factorization.ordered_probit import Levels, OrderedProbit, bounds, expected_latent, expected_ratings
 from recsys_factorization.plugin import BAYESIAN_FM, BayesianFMParams
+from recsys_factorization.rehearsal import compile_kernels
 from recsys_factorization.side_features import Encoding, encode, fit_encodings
 
 _BURN_IN_SHARE = 0.2
-_PEOPLE_PER_BLOCK = 64
+_ROWS_PER_BLOCK = 64
 _MOST_RATERS = 256
-_RESTS = 1e-5
+_MOST_ROUNDS = 30
+_ENOUGH_FOR_SETS = 20_000
+_TRIAL_SWEEPS = 60
+_TRIAL_DRAWS = 10
+_TRIAL_SPAN = 0.3
+_ENOUGH_HELD_OUT = 1000
+_MOST_SPLITS = 5
+_DRAWS = 20
+_RESTS = 1e-4
 
 
 class BayesianFM(Recommender):
@@ -53,6 +61,7 @@ class BayesianFM(Recommender):
     ("Factorization Machines with libFM", equation 1, section 4.3) without the products of two features of the same
     side. Every weight, the priors of every block of features and the noise are drawn in turn from their conditional
     distributions (Gibbs sampling); nothing needs tuning. Ratings are less their mean and in units of their spread.
+    Where fewer than 20,000 ratings leave open whether the sets say anything, that is tried on ratings held out.
 
     The weights of an item and of sets do not depend on any one person much, so a person is folded in exactly: for each
     of the kept draws the posterior mean of their own part given their history is a ridge regression. There the items
@@ -61,22 +70,28 @@ class BayesianFM(Recommender):
     a person and one an item.
 
     With `ordered_probit` a rating says between which two cut points a latent value lies, and it is the latent values
-    that the machine models (Albert, Chib 1993; see `OrderedProbit`). Serving replaces those of a history by their
-    posterior means, to convergence; a score is linear in the latent prediction, and a predicted rating the mean over
-    the levels.
+    that the machine models (Albert, Chib 1993; see `OrderedProbit`). A person is folded in to the mode of their
+    posterior, which has no mean in closed form; a score is linear in the latent prediction, and a predicted rating the
+    mean over the levels.
+
+    Learning live, items that `fit` has not met are to people as people are to items: their part is folded in from all
+    who have rated them. The draws of the others move from their present place by what the new ratings say, against a
+    precision that counts the ratings already taken in as those of usual people.
 
     Fitted state: mean_, spread_; item_levels_ float32 (n_items,), item_factors_ float32 (n_items, factors): averages
     over draws; user_levels_, user_factors_: the training people; the S kept draws, D = 1 + factors: item_draws_,
     set_draws_ float32 (n_items, S, D), user_prior_ and item_prior_ float32 (2, S, D) (means and precisions of id
-    weights), level_draws_, noise_precisions_ float32 (S,), rotations_ float32 (S, factors, factors),
+    weights), level_draws_, noise_precisions_ float32 (S,), rotations_ float32 (S, factors, factors), person_moments_
+    float32 (S, D, D), the mean of x x^T over training ratings with x = (1, v) of the person;
     user_attribute_draws_, item_attribute_draws_ float32 (columns, S, D); user_encodings_, item_encodings_;
-    drawn_items_ bool (n_items,), which have draws; rated_indptr_, rated_items_, ratings_: the training ratings by user;
-    level_edges_, level_values_: the fields of `Levels`, and cut_draws_ float32 (S, levels - 1), all empty without
-    `ordered_probit`.
+    drawn_items_ bool (n_items,), which had ratings in `fit`; settled_users_ bool (n_users,), whose user_levels_ and
+    user_factors_ are what the present items make of their ratings; rated_indptr_, rated_items_, ratings_: the training
+    ratings by user; level_edges_, level_values_: the fields of `Levels`, and cut_draws_ float32 (S, levels - 1), all
+    empty without `ordered_probit`.
     """
 
     spec = BAYESIAN_FM
-    state_version: ClassVar[int] = 2
+    state_version: ClassVar[int] = 3
     params: BayesianFMParams
 
     mean_: float
@@ -92,11 +107,13 @@ class BayesianFM(Recommender):
     level_draws_: Float32
     noise_precisions_: Float32
     rotations_: Float32
+    person_moments_: Float32
     user_attribute_draws_: Float32
     item_attribute_draws_: Float32
     user_encodings_: list[Any]
     item_encodings_: list[Any]
     drawn_items_: Bool
+    settled_users_: Bool
     rated_indptr_: Int64
     rated_items_: Int32
     ratings_: Float32
@@ -107,27 +124,41 @@ class BayesianFM(Recommender):
     def estimate(self, shape: DataShape) -> Forecast:
         """Forecast; see the base class."""
         rows, ratings, width = shape.n_users + shape.n_items, shape.n_interactions, 1 + self.params.factors
-        sets = 2 if self.params.implicit_sets else 1
+        sets = 1 if self.params.implicit_sets is False else 2
         draws = min(self.params.kept_draws, self.params.sweeps)
         values = shape.item_values + shape.user_values if self.params.side_features else 0
         memory = 48 * sets * ratings + 4 * sets * (shape.n_items * draws * width + 4 * rows * width)
         memory += 40 * values + (5 << 20) + (50 * ratings if self.params.ordered_probit else 0)
-        seconds = self.params.sweeps * width * (sets * ratings * 1.2e-8 + sets * rows * 2e-8)
-        seconds += self.params.sweeps * 2.5e-7 * ratings if self.params.ordered_probit else 0
-        return Forecast(int(memory), 0.2 + seconds, cheaper="svd")
+        sweeps, probit = self.params.sweeps, self.params.ordered_probit
+        seconds = 0.2 + sweeps * self._sweep_seconds(sets, rows, ratings)
+        seconds += draws * ratings * (1.4e-7 + 1.2e-9 * width**2 if probit else 7e-10 * width**2)
+        if self.params.implicit_sets is None and ratings <= _ENOUGH_FOR_SETS:
+            both = self._sweep_seconds(1, rows, ratings) + self._sweep_seconds(2, rows, ratings)
+            seconds += _splits(ratings) * (0.1 + min(sweeps, _TRIAL_SWEEPS) * both)
+        return Forecast(int(memory), seconds, cheaper="svd")
+
+    def _sweep_seconds(self, sets: int, rows: int, ratings: int) -> float:
+        """Seconds of one sweep with `sets` blocks of features a side."""
+        seconds: float = (1 + self.params.factors) * sets * (ratings * 1.2e-8 + rows * 2e-8)
+        return seconds + (3.6e-7 * ratings if self.params.ordered_probit else 0)
 
     def migrate_state(self, fitted: dict[str, Any], version: int) -> dict[str, Any]:
-        """Version 1 knew no ordered probit."""
-        nothing = np.empty(0, dtype=np.float32)
-        cuts = np.empty((len(fitted["level_draws_"]), 0), dtype=np.float32)
-        return {**fitted, "level_edges_": nothing, "level_values_": nothing, "cut_draws_": cuts}
+        """Version 1 knew no ordered probit. Version 2 folded nobody in again, and had averages of people alone."""
+        if version < 2:
+            nothing = np.empty(0, dtype=np.float32)
+            cuts = np.empty((len(fitted["level_draws_"]), 0), dtype=np.float32)
+            fitted = {**fitted, "level_edges_": nothing, "level_values_": nothing, "cut_draws_": cuts}
+        counts = np.diff(fitted["rated_indptr_"])
+        moments = np.stack([_moments(turn @ fitted["user_factors_"].T, counts) for turn in fitted["rotations_"]])
+        settled = np.ones(len(fitted["known_users_"]), dtype=np.bool_)
+        return {**fitted, "person_moments_": moments, "settled_users_": settled}
 
     def check_state(self) -> None:
         """As `Recommender.check_state`."""
         super().check_state()
         users, items, factors = len(self.known_users_), self.n_items, self.params.factors
         draws, width = len(self.level_draws_), 1 + self.params.factors
-        set_width = width if self.params.implicit_sets else 0
+        set_width = width if self._with_sets else 0
         of_users, of_items = (_total_width(side) for side in (self.user_encodings_, self.item_encodings_))
         for name, shape in (
             ("item_levels_", (items,)),
@@ -141,6 +172,7 @@ class BayesianFM(Recommender):
             ("level_draws_", (draws,)),
             ("noise_precisions_", (draws,)),
             ("rotations_", (draws, factors, factors)),
+            ("person_moments_", (draws, width, width)),
             ("user_attribute_draws_", (of_users, draws, width)),
             ("item_attribute_draws_", (of_items, draws, width)),
             ("ratings_", self.rated_items_.shape),
@@ -151,14 +183,18 @@ class BayesianFM(Recommender):
         require_array("level_edges_", self.level_edges_, (max(levels - 1, 0),), np.float32)
         require_array("cut_draws_", self.cut_draws_, (draws, max(levels - 1, 0)), np.float32)
         require_array("drawn_items_", self.drawn_items_, (items,), np.bool_)
+        require_array("settled_users_", self.settled_users_, (users,), np.bool_)
         require_rows(("rated_indptr_", "rated_items_"), self.rated_indptr_, self.rated_items_, users, items)
 
     def _fit(self, train: Dataset, run: RunContext) -> None:
-        announce_compilation(run, gather_errors, sample_weights, settle_errors, fold_in_samples)
+        compile_kernels(self, run)
         rated = SparseRows.of(train.matrix("rating"))
         self.mean_ = float(rated.data.mean(dtype=np.float64))
         self.spread_ = float(rated.data.std(dtype=np.float64)) or 1.0
         self.rated_indptr_, self.rated_items_, self.ratings_ = rated
+        if self.setting("implicit_sets") is None:
+            self.chosen_ = {"implicit_sets": self._sets_help(train, run)}
+            run = StretchOfRun(run, _TRIAL_SPAN, 1.0)
         tables = (train.user_features, train.item_features)
         known = (self.known_users_, self.known_items_)
         encodings = [
@@ -174,6 +210,51 @@ class BayesianFM(Recommender):
         run.progress(1.0, "people")
         solution = self._fold_in(rated, train.user_features, run.threads)
         self.user_levels_, self.user_factors_ = solution[:, 0].copy(), solution[:, 1:].copy()
+        self.settled_users_ = np.ones(train.n_users, dtype=np.bool_)
+
+    @property
+    def _with_sets(self) -> bool:
+        return bool(self.setting("implicit_sets"))
+
+    def _sets_help(self, train: Dataset, run: RunContext) -> bool:
+        """Whether implicit sets lower the squared error of ratings held out by more than its standard error.
+
+        Where there are more than 20,000 ratings they are not tried but taken: there they help where who rates what
+        means something, and learn to be next to nothing where it does not. Up to five times a tenth is held out, until
+        that is 1000 ratings.
+        """
+        if len(train) > _ENOUGH_FOR_SETS:
+            return True
+        generator = np.random.default_rng(_DRAWS)
+        splits = _splits(len(train))
+        gains = []
+        for split in range(splits):
+            kept, held_out = train.hold_out(HELD_OUT_SHARE, generator)
+            if held_out.ratings is None or run.should_stop:
+                return False
+            squares = []
+            for place, with_sets in enumerate((True, False)):
+                begin, end = (_TRIAL_SPAN * (split + (place + at) / 2) / splits for at in (0, 1))
+                part = StretchOfRun(run, begin, end, trial=f"trying {'with' if with_sets else 'without'} implicit sets")
+                try:
+                    model = self._trial(with_sets).fit(kept, part)
+                except CannotFit:
+                    return False
+                everyone = Query.of_users(kept, np.arange(kept.n_users))
+                found = model.predict_pairs(everyone, held_out.users, held_out.items)
+                squares.append(np.square(found - held_out.ratings, dtype=np.float64))
+            gain = squares[1] - squares[0]
+            gains.append(gain[~np.isnan(gain)])
+        gain = np.concatenate(gains)
+        return len(gain) > 1 and bool(gain.mean() > gain.std() / np.sqrt(len(gain)))
+
+    def _trial(self, with_sets: bool) -> BayesianFM:
+        shorter = {
+            "implicit_sets": with_sets,
+            "sweeps": min(self.params.sweeps, _TRIAL_SWEEPS),
+            "kept_draws": min(self.params.kept_draws, _TRIAL_DRAWS),
+        }
+        return BayesianFM(self.params.model_copy(update=shorter))
 
     def _sampler(
         self, train: Dataset, rated: SparseRows, encodings: list[list[Encoding]], run: RunContext
@@ -184,7 +265,7 @@ class BayesianFM(Recommender):
         pattern = SparseRows(rated.indptr, rated.indices, np.ones(len(rated.data), dtype=np.float32))
         users = [identity(train.n_users, dtype=np.float32, format="csc")[:, self.known_users_]]
         items = [identity(train.n_items, dtype=np.float32, format="csc")[:, self.known_items_]]
-        if self.params.implicit_sets:
+        if self._with_sets:
             users.append(_scaled(pattern, train.n_items)[:, self.known_items_])
             items.append(_scaled(pattern.transposed(train.n_items), train.n_users)[:, self.known_users_])
         users += [encode(train.user_features, encoding) for encoding in encodings[0]]
@@ -200,7 +281,7 @@ class BayesianFM(Recommender):
             probit = OrderedProbit(levels.codes(rated.data), len(levels.values))
             targets = probit.initial
         of_users, of_items = Design(users, factors, generator), Design(items, factors, generator)
-        user_sets = of_items.blocks[1] if self.params.implicit_sets else None
+        user_sets = of_items.blocks[1] if self._with_sets else None
         return GibbsSampler(rated._replace(data=targets), of_users, of_items, generator, user_sets, probit)
 
     def _sample(self, sampler: GibbsSampler, train: Dataset, run: RunContext) -> None:
@@ -214,7 +295,7 @@ class BayesianFM(Recommender):
         averaged = kept = 0
         for sweep in range(sweeps):
             run.progress(sweep / sweeps, f"sweep {sweep + 1} of {sweeps}" + (", burn-in" if sweep < burn_in else ""))
-            error = sampler.sweep(run)
+            error = sampler.sweep(run, burning_in=sweep < burn_in)
             run.log(sweep + 1, loss=error if self.params.ordered_probit else self.spread_ * error)
             stopping = run.should_stop
             if sweep >= burn_in or stopping:
@@ -240,13 +321,14 @@ class BayesianFM(Recommender):
     def _reserve(self, sampler: GibbsSampler, train: Dataset, draws: int) -> None:
         """Room for the kept draws."""
         width = 1 + self.params.factors
-        attributes = [_attributes(side, self.params.implicit_sets) for side in (sampler.users, sampler.items)]
+        attributes = [_attributes(side, self._with_sets) for side in (sampler.users, sampler.items)]
         self.item_draws_ = np.empty((train.n_items, draws, width), dtype=np.float32)
-        self.set_draws_ = np.zeros((train.n_items, draws, width if self.params.implicit_sets else 0), dtype=np.float32)
+        self.set_draws_ = np.zeros((train.n_items, draws, width if self._with_sets else 0), dtype=np.float32)
         self.user_prior_ = np.empty((2, draws, width), dtype=np.float32)
         self.item_prior_ = np.empty((2, draws, width), dtype=np.float32)
         self.user_attribute_draws_ = np.empty((attributes[0].shape[1], draws, width), dtype=np.float32)
         self.item_attribute_draws_ = np.empty((attributes[1].shape[1], draws, width), dtype=np.float32)
+        self.person_moments_ = np.empty((draws, width, width), dtype=np.float32)
         self.level_draws_ = np.empty(draws, dtype=np.float32)
         self.cut_draws_ = np.empty((draws, len(self.level_edges_)), dtype=np.float32)
         self.noise_precisions_ = np.empty(draws, dtype=np.float32)
@@ -254,7 +336,7 @@ class BayesianFM(Recommender):
     def _keep(self, place: int, items: Float32, sampler: GibbsSampler, train: Dataset) -> None:
         """Keep what serving needs of the present draw. items: float32 (n_items, 1 + factors)."""
         self.item_draws_[:, place] = items
-        if self.params.implicit_sets:
+        if self._with_sets:
             part = sampler.user_set_parts() / np.maximum(train.item_counts, 1).astype(np.float32)[:, None]
             self.item_draws_[:, place] -= part
             self.set_draws_[self.known_items_, place] = sampler.users.weights[:, sampler.users.blocks[1]].T
@@ -263,7 +345,8 @@ class BayesianFM(Recommender):
             (sampler.items, self.item_prior_, self.item_attribute_draws_),
         ):
             prior[0, place], prior[1, place] = side.means[:, 0], side.precisions[:, 0]
-            draws[:, place] = _attributes(side, self.params.implicit_sets).T
+            draws[:, place] = _attributes(side, self._with_sets).T
+        self.person_moments_[place] = _moments(sampler.users.totals[1:], train.user_counts)
         self.level_draws_[place] = sampler.level
         self.cut_draws_[place] = sampler.cuts
         self.noise_precisions_[place] = sampler.noise_precision
@@ -275,6 +358,7 @@ class BayesianFM(Recommender):
         for name in ("item_draws_", "set_draws_", "user_attribute_draws_", "item_attribute_draws_"):
             setattr(self, name, getattr(self, name)[:, :kept].copy())
         self.user_prior_, self.item_prior_ = self.user_prior_[:, :kept].copy(), self.item_prior_[:, :kept].copy()
+        self.person_moments_ = self.person_moments_[:kept].copy()
         self.level_draws_ = self.level_draws_[:kept].copy()
         self.cut_draws_ = self.cut_draws_[:kept].copy()
         self.noise_precisions_ = self.noise_precisions_[:kept].copy()
@@ -316,34 +400,49 @@ class BayesianFM(Recommender):
     def _fold_in(self, rated: SparseRows, attributes: FeatureTable | None, threads: int = 1) -> Float32:
         """Level and factors of people with these ratings of known items: float32 (n, 1 + factors)."""
         solution = np.zeros((rated.n_rows, 1 + self.params.factors), dtype=np.float32)
-        targets = ((rated.data - self.mean_) / self.spread_).astype(np.float32)
-        levels = self._levels.codes(rated.data)
-        cuts = self._cut_bounds
-        scales = _scales(np.diff(rated.indptr))
+        scales, levels = set_shares(np.diff(rated.indptr)), self._codes(rated.data)
+        targets, cuts = self._targets(rated.data), self._cut_bounds
 
         def block(begin: int, end: int) -> None:
             table = None if attributes is None else attributes.take(np.arange(begin, end))
-            fold_in_samples(
-                begin,
-                end,
-                rated.indptr,
-                rated.indices,
-                targets,
-                levels,
-                cuts,
-                scales,
-                self.item_draws_,
-                self.set_draws_,
-                self._offsets(end - begin, table),
-                self.user_prior_[0],
-                self.user_prior_[1],
-                self.noise_precisions_,
-                self.rotations_,
-                solution,
-            )
+            ratings = (rated.indptr, rated.indices, targets, levels, cuts, scales, self.item_draws_, self.set_draws_)
+            drawn = self._folded(begin, end, *ratings, self._offsets(end - begin, table), self.user_prior_)
+            average_draws(begin, drawn, self.rotations_, solution)
 
-        in_blocks(block, rated.n_rows, _PEOPLE_PER_BLOCK, threads)
+        in_blocks(block, rated.n_rows, _ROWS_PER_BLOCK, threads)
         return solution
+
+    def _folded(
+        self,
+        begin: int,
+        end: int,
+        indptr: Int64,
+        columns: Int32,
+        targets: Float32,
+        levels: Int32,
+        cuts: Float32,
+        scales: Float32,
+        samples: Float32,
+        set_samples: Float32,
+        offsets: Float32,
+        prior: Float32,
+    ) -> Float32:
+        """Rows `begin` to `end` of ratings in every draw: float32 (end - begin, S, D); see `fold_in_draws`."""
+        drawn = np.empty((end - begin, *prior.shape[1:]), dtype=np.float32)
+        known = (scales, samples, set_samples, offsets, prior[0], prior[1])
+        if cuts.shape[1]:
+            fold_in_levels(begin, end, indptr, columns, levels, cuts, *known, drawn)
+        else:
+            fold_in_draws(begin, end, indptr, columns, targets, *known, self.noise_precisions_, drawn)
+        return drawn
+
+    def _targets(self, ratings: Float32) -> Float32:
+        """Ratings less their mean and in units of their spread."""
+        return ((ratings - self.mean_) / self.spread_).astype(np.float32)
+
+    def _codes(self, ratings: Float32) -> Int32:
+        """The level of each rating; 0 where ratings are numbers."""
+        return self._levels.codes(ratings)
 
     def _histories(self, query: Query) -> SparseRows:
         """The ratings that the people of a query gave to items that the model knows."""
@@ -366,7 +465,7 @@ class BayesianFM(Recommender):
         if not stored.all():
             others = np.flatnonzero(~stored)
             attributes = None if query.attributes is None else query.attributes.take(others)
-            people[others] = self._fold_in(taken_rows(rated, others), attributes)
+            people[others] = self._fold_in(rated.take(others), attributes)
         return people
 
     def _in_store(self, users: Int32, rated: SparseRows) -> Bool:
@@ -376,9 +475,10 @@ class BayesianFM(Recommender):
             return stored
         own = SparseRows(self.rated_indptr_, self.rated_items_, self.ratings_)
         known = (users >= 0) & (users < own.n_rows)
+        known[known] = self.settled_users_[users[known]]
         stored[known] = np.diff(own.indptr)[users[known]] == np.diff(rated.indptr)[known]
         candidates = np.flatnonzero(stored)
-        asked, had = taken_rows(rated, candidates), taken_rows(own, users[candidates])
+        asked, had = rated.take(candidates), own.take(users[candidates])
         differ = (asked.indices != had.indices) | (asked.data != had.data)
         stored[candidates[np.repeat(np.arange(len(candidates)), np.diff(asked.indptr))[differ]]] = False
         return stored
@@ -405,72 +505,103 @@ class BayesianFM(Recommender):
     def _explain(self, query: Query, items: Int32, scores: Float32) -> list[Explanation]:
         """In every draw a person's level and factors are linear in what each item of the history says; see the method.
 
-        With x_j = (1, q_j), A = L + noise sum_j x_j x_j^T and t_j the centred rating less c_j and what the person's
-        attributes predict, they are attributes + A^-1 L mean + sum_j A^-1 (noise t_j x_j + L set_j / sqrt(n)).
+        With x_j = (1, q_j), A = L + noise sum_j x_j x_j^T, m the average person and t_j the centred rating, or with
+        levels the mean of its latent value, a person is m + A^-1 L attributes
+        + sum_j A^-1 (noise (t_j - c_j - x_j.m) x_j + L set_j / sqrt(n)).
         """
         rated = self._histories(query)
-        offsets = self._offsets(1, query.attributes)[0].astype(np.float64)
-        base, parts = self._posterior(rated, offsets)
-        factors = np.einsum("sfg,ig->isf", self.rotations_.astype(np.float64), self.item_factors_[items])
+        factors = np.einsum("sfg,ig->sif", self.rotations_.astype(np.float64), self.item_factors_[items])
         wanted = np.concatenate((np.ones((*factors.shape[:2], 1)), factors), axis=2)
-        draws = len(self.level_draws_)
-        shares = self.spread_ / draws * np.einsum("isd,jsd->ij", wanted, parts)
-        bases = self.mean_ + self.spread_ * self.item_levels_[items]
-        bases = bases + self.spread_ / draws * np.einsum("isd,sd->i", wanted, base)
-        codes = rated.indices.tolist()
+        wanted *= self.spread_ / len(self.level_draws_)
+        average, of_attributes, shares = self._posterior(rated, query.attributes, wanted)
+        bases = self.mean_ + self.spread_ * self.item_levels_[items] + average
+        codes, labels = rated.indices.tolist(), self._attribute_labels(query.attributes)
+        found = "mode" if len(self.level_values_) else "mean"
         return [
             Explanation.of(
                 int(item),
                 float(score),
-                [Contribution(Source.HISTORY, float(value), code) for value, code in zip(share, codes, strict=True)],
+                [
+                    *(Contribution(Source.HISTORY, value, code) for value, code in zip(share, codes, strict=True)),
+                    *(
+                        Contribution(Source.FEATURE, value, label=label)
+                        for value, label in zip(own, labels, strict=True)
+                    ),
+                ],
                 base=float(start),
                 additive=True,
                 faithful_to_removal=False,
-                method="posterior mean of the person's own part; the base is what an average person would give",
+                method=f"posterior {found} of the person's own part; the base is what somebody unknown would get",
             )
-            for item, score, share, start in zip(items, scores, shares, bases, strict=True)
+            for item, score, share, own, start in zip(
+                items, scores, shares.tolist(), of_attributes.tolist(), bases, strict=True
+            )
         ]
 
-    def _posterior(self, rated: SparseRows, offsets: Float64) -> tuple[Float64, Float64]:
-        """One person's level and factors in every draw, split: what no item says (draws, 1 + factors), and what each
-        item of the history says (items, draws, 1 + factors).
+    def _attribute_labels(self, attributes: FeatureTable | None) -> list[str]:
+        """A name for every column that the person of a table of one row has a value in."""
+        if attributes is None or not len(self.user_encodings_):
+            return []
+        names = [name for part in self.user_encodings_ for name in _encoding(part).names]
+        return [names[column] for column in _encoded(attributes, self.user_encodings_).indices]
 
-        rated: one row. offsets: float64 (draws, 1 + factors).
+    def _posterior(
+        self, rated: SparseRows, attributes: FeatureTable | None, wanted: Float64
+    ) -> tuple[Float64, Float64, Float64]:
+        """Products of one person's level and factors with `wanted`, summed over draws, split: those of what the average
+        person has (m,), of what each value of the attributes adds (m, values), and each item of the history (m, items).
+
+        rated: one row. attributes: None, or one row. wanted: float64 (S, m, D).
         """
         known = self.item_draws_[rated.indices].astype(np.float64)
         levels = known[:, :, 0].copy()
         known[:, :, 0] = 1.0
         means, precisions = self.user_prior_.astype(np.float64)
-        noise = self.noise_precisions_.astype(np.float64)
-        matrix = noise[:, None, None] * np.einsum("jsd,jse->sde", known, known)
+        noise = self.noise_precisions_.astype(np.float64)[:, None]
+        matrix = noise[:, :, None] * (known.transpose(1, 2, 0) @ known.transpose(1, 0, 2))
         diagonal = np.arange(matrix.shape[1])
         matrix[:, diagonal, diagonal] += precisions
-        expected = self._expected(rated.data)
-        ahead = levels + np.einsum("jsd,sd->js", known, offsets)
-        base = offsets + np.linalg.solve(matrix, (precisions * means)[:, :, None])[:, :, 0]
-        together, parts = offsets + means, known
-        for _ in range(self._rounds):
-            targets = expected(levels + np.einsum("jsd,sd->js", known, together)) - ahead
-            said = noise[None, :, None] * targets[:, :, None] * known
-            if self.set_draws_.shape[2]:
-                said += precisions * self.set_draws_[rated.indices] * _scales(np.diff(rated.indptr))[0]
-            parts = np.linalg.solve(matrix, said.transpose(1, 2, 0)).transpose(2, 0, 1)
-            before, together = together, base + parts.sum(axis=0)
-            if np.abs(together - before).max() < _RESTS:
-                break
-        return base, parts
+        average = means.copy()
+        average[:, 0] += self.level_draws_
+        weights = np.linalg.solve(matrix, wanted.transpose(0, 2, 1)).transpose(2, 0, 1)
+        own = np.zeros((0, *means.shape))
+        if attributes is not None and len(self.user_encodings_):
+            design = _encoded(attributes, self.user_encodings_)
+            own = design.data[:, None, None] * self.user_attribute_draws_[design.indices].astype(np.float64)
+        told = self._expected(rated, attributes, levels, known) - levels - np.einsum("jsd,sd->js", known, average)
+        known *= (told * noise[:, 0])[:, :, None]
+        if self.set_draws_.shape[2]:
+            known += precisions * self.set_draws_[rated.indices] * set_shares(np.diff(rated.indptr))[0]
+        return (
+            np.einsum("smd,sd->m", wanted, average),
+            _products(weights, precisions * own),
+            _products(weights, known),
+        )
 
-    @property
-    def _rounds(self) -> int:
-        return MOST_ROUNDS if len(self.level_values_) else 1
+    def _expected(self, rated: SparseRows, attributes: FeatureTable | None, levels: Float64, known: Float64) -> Float64:
+        """What one person's ratings say: centred ratings (items, 1), or the means of latent values (items, S).
 
-    def _expected(self, ratings: Float32) -> Callable[[Float64], Float64]:
-        """What is said by each of these ratings given its prediction, both float64 (ratings, draws)."""
+        levels: float64 (items, S), c. known: float64 (items, S, D), (1, q).
+        """
+        targets = self._targets(rated.data)
         if not len(self.level_values_):
-            numbers = ((ratings - self.mean_) / self.spread_).astype(np.float64)[:, None]
-            return lambda predictions: numbers
-        lower, upper = bounds(self.cut_draws_.astype(np.float64), self._levels.codes(ratings))
-        return lambda predictions: expected_latent(predictions, lower.T, upper.T)
+            return targets.astype(np.float64)[:, None]
+        person = self._folded(
+            0,
+            1,
+            rated.indptr,
+            rated.indices,
+            targets,
+            self._codes(rated.data),
+            self._cut_bounds,
+            set_shares(np.diff(rated.indptr)),
+            self.item_draws_,
+            self.set_draws_,
+            self._offsets(1, attributes),
+            self.user_prior_,
+        )[0].astype(np.float64)
+        predictions = (levels + np.einsum("jsd,sd->js", known, person)).T
+        return expected_latent(predictions, *bounds(self.cut_draws_.astype(np.float64), self._codes(rated.data))).T
 
     def item_embeddings(self) -> Float32:
         """float32 (n_items, factors), averages over draws; NaN for items without ratings."""
@@ -483,81 +614,189 @@ class BayesianFM(Recommender):
         return embeddings
 
     def _updated(self, additions: Dataset) -> None:
-        """Fold the people of the new ratings in again; draw in items that had no ratings from those who rated them.
+        """Learn the rated items from their raters, then fold the people of the new ratings in again.
 
-        Items that had ratings in `fit` keep their factors: one more rating moves them little, and every draw of them
-        has taken in the old ones already.
+        People are told from the items that had ratings before and are not drawn anew themselves. Other people with
+        these items are folded in when they are asked for.
         """
         new = SparseRows.of(additions.matrix("rating"))
-        rated = merged(SparseRows(self.rated_indptr_, self.rated_items_, self.ratings_), new)
+        had = SparseRows(self.rated_indptr_, self.rated_items_, self.ratings_)
+        rated = merged(had, new)
         self.rated_indptr_, self.rated_items_, self.ratings_ = rated
-        drawn = np.zeros(additions.n_items, dtype=np.bool_)
-        drawn[: len(self.drawn_items_)] = self.drawn_items_
-        self.user_levels_ = lengthened(self.user_levels_, additions.n_users)
-        self.user_factors_ = lengthened(self.user_factors_, additions.n_users)
-        self.item_levels_ = lengthened(self.item_levels_, additions.n_items)
-        self.item_factors_ = lengthened(self.item_factors_, additions.n_items)
-        self.item_draws_ = lengthened(self.item_draws_, additions.n_items)
-        self.set_draws_ = lengthened(self.set_draws_, additions.n_items)
-        fresh = np.flatnonzero(~drawn & (additions.item_counts > 0))
-        if len(fresh):
-            self._draw_in(fresh, rated, drawn, additions)
-        self.drawn_items_ = drawn | (additions.item_counts > 0)
+        first = len(self.item_levels_)
+        self._lengthen(additions)
+        counts = np.bincount(rated.indices, minlength=additions.n_items)
+        touched = np.unique(new.indices)
+        anew = touched[~self.drawn_items_[touched] & (counts[touched] <= _MOST_RATERS)]
+        unmet = np.arange(first, additions.n_items)
+        self._set_draws(unmet, self._item_offsets(additions, unmet) + self.item_prior_[0])
+        moved = np.setdiff1d(touched, anew)
+        known = np.zeros(additions.n_items, dtype=np.bool_)
+        known[had.indices] = True
+        known[anew] = False
+        raters = rows_of_columns(rated, anew)
+        people = np.union1d(raters.indices, np.flatnonzero(np.diff(new.indptr))).astype(np.int64)
+        drawn = self._draws_of_people(people, rated, known, additions)
+        if len(anew):
+            self._draw_items(anew, raters, people, drawn, additions)
+        if len(moved):
+            self._move_items(moved, had, new, people, drawn)
+        self.settled_users_[rows_of_columns(rated, touched).indices] = False
         users = np.flatnonzero(np.diff(new.indptr) > 0)
-        solution = self._fold_in(taken_rows(rated, users), additions.user_features.take(users))
+        solution = self._fold_in(rated.take(users), additions.user_features.take(users))
         self.user_levels_[users], self.user_factors_[users] = solution[:, 0], solution[:, 1:]
+        self.settled_users_[users] = True
 
-    def _draw_in(self, fresh: npt.NDArray[Any], rated: SparseRows, drawn: Bool, additions: Dataset) -> None:
-        """Set the draws of items without any from the people who have rated them: a ridge regression in every draw."""
-        means, precisions = self.item_prior_.astype(np.float64)
-        noise = self.noise_precisions_.astype(np.float64)
-        raters = rows_of_columns(rated, fresh)
-        known = np.zeros((len(fresh), *means.shape))
-        if len(self.item_encodings_):
-            design = _encoded(additions.item_features.take(fresh), self.item_encodings_)
-            known += (design @ self.item_attribute_draws_.reshape(-1, means.size)).reshape(known.shape)
-        for place, item in enumerate(fresh):
-            part = slice(raters.indptr[place], min(raters.indptr[place + 1], raters.indptr[place] + _MOST_RATERS))
-            people = np.stack([self._person(int(user), rated, drawn, additions) for user in raters.indices[part]])
-            expected = self._expected(raters.data[part])
-            levels = people[:, :, 0].copy()
-            people[:, :, 0] = 1.0
-            ahead = levels + np.einsum("nsd,sd->ns", people, known[place])
-            matrix = noise[:, None, None] * np.einsum("nsd,nse->sde", people, people)
-            diagonal = np.arange(matrix.shape[1])
-            matrix[:, diagonal, diagonal] += precisions
-            draws = known[place] + means
-            for _ in range(self._rounds):
-                targets = expected(levels + np.einsum("nsd,sd->ns", people, draws)) - ahead
-                right = precisions * means + noise[:, None] * np.einsum("ns,nsd->sd", targets, people)
-                before, draws = draws, known[place] + np.linalg.solve(matrix, right[:, :, None])[:, :, 0]
-                if np.abs(draws - before).max() < _RESTS:
+    def _lengthen(self, additions: Dataset) -> None:
+        """Copies of what is by user or item, with rows for those who are new."""
+        for name in ("user_levels_", "user_factors_", "settled_users_"):
+            setattr(self, name, lengthened(getattr(self, name), additions.n_users))
+        for name in ("item_levels_", "item_factors_", "item_draws_", "set_draws_", "drawn_items_"):
+            setattr(self, name, lengthened(getattr(self, name), additions.n_items))
+
+    def _item_offsets(self, additions: Dataset, items: npt.NDArray[Any]) -> Float32:
+        """What features add to these items: float32 (items, S, D)."""
+        draws, width = self.item_prior_.shape[1:]
+        if not len(self.item_encodings_):
+            return np.zeros((len(items), draws, width), dtype=np.float32)
+        design = _encoded(additions.item_features.take(items), self.item_encodings_)
+        added = design @ self.item_attribute_draws_.reshape(-1, draws * width)
+        return np.asarray(added, dtype=np.float32).reshape(-1, draws, width)
+
+    def _set_draws(self, items: npt.NDArray[Any], draws: Float32) -> None:
+        """Give items these draws, float32 (items, S, D), and their averages."""
+        self.item_draws_[items] = draws
+        averages = np.zeros((len(items), draws.shape[2]), dtype=np.float32)
+        average_draws(0, np.ascontiguousarray(draws), self.rotations_, averages)
+        self.item_levels_[items], self.item_factors_[items] = averages[:, 0], averages[:, 1:]
+
+    def _draws_of_people(self, people: npt.NDArray[Any], rated: SparseRows, known: Bool, additions: Dataset) -> Float32:
+        """Level and factors of people in every draw, by their ratings of `known` items: float32 (people, S, D)."""
+        own = rated.take(people)
+        kept = known[own.indices]
+        indptr = np.concatenate(([0], np.cumsum(kept)))[own.indptr]
+        own = SparseRows(indptr, own.indices[kept], own.data[kept])
+        return self._folded(
+            0,
+            len(people),
+            *own[:2],
+            self._targets(own.data),
+            self._codes(own.data),
+            self._cut_bounds,
+            set_shares(np.diff(indptr)),
+            self.item_draws_,
+            self.set_draws_,
+            self._offsets(len(people), additions.user_features.take(people)),
+            self.user_prior_,
+        )
+
+    def _draw_items(
+        self,
+        items: npt.NDArray[Any],
+        raters: SparseRows,
+        people: npt.NDArray[Any],
+        drawn: Float32,
+        additions: Dataset,
+    ) -> None:
+        """Set the draws of items from all who have rated them, as those of a person are set from what they rated.
+
+        raters: the ratings of each item. people: ascending codes, drawn: float32 (people, S, D), who they are.
+        """
+        draws = self._folded(
+            0,
+            len(items),
+            raters.indptr,
+            np.searchsorted(people, raters.indices).astype(np.int32),
+            self._targets(raters.data),
+            self._codes(raters.data),
+            self._cut_bounds,
+            np.zeros(len(items), dtype=np.float32),
+            drawn,
+            drawn[:, :, :0],
+            self._item_offsets(additions, items),
+            self.item_prior_,
+        )
+        self._set_draws(items, draws)
+
+    def _move_items(
+        self, items: npt.NDArray[Any], had: SparseRows, new: SparseRows, people: npt.NDArray[Any], drawn: Float32
+    ) -> None:
+        """Move the draws of items by new ratings: Gaussian updates of what the earlier ratings have made of them.
+
+        With P = L + n noise M, n the earlier ratings that stand and M the mean of x x^T over ratings, an item moves by
+        d = (P + noise sum x x^T)^-1 noise sum x (t - prediction), the sums over new ratings; of a rating that replaces
+        another only the difference counts. With levels t is the mean of the latent value at the place moved to.
+        """
+        noise = self.noise_precisions_.astype(np.float64)[:, None]
+        counts = np.bincount(had.indices, minlength=len(self.item_levels_))
+        latest, earlier = rows_of_columns(new, items), rows_of_columns(had, items)
+        for place, item in enumerate(items):
+            raters, ratings = _column(latest, place)
+            before, replaced = _column(earlier, place)
+            again = np.isin(before, raters)
+            x = drawn[np.searchsorted(people, raters)].transpose(1, 0, 2).astype(np.float64)
+            levels = x[:, :, 0].copy()
+            x[:, :, 0] = 1.0
+            precision = (counts[item] - again.sum()) * noise[:, :, None] * self.person_moments_
+            diagonal = np.arange(precision.shape[1])
+            precision[:, diagonal, diagonal] += self.item_prior_[1]
+            precision += noise[:, :, None] * (x.transpose(0, 2, 1) @ x)
+            start = self.item_draws_[item].astype(np.float64)
+            predicted = levels + (x @ start[:, :, None])[:, :, 0]
+            old = np.zeros_like(predicted)
+            at = np.searchsorted(raters, before[again])
+            old[:, at] = self._says(replaced[again], predicted[:, at]) - predicted[:, at]
+            move = np.zeros_like(start)
+            for _ in range(_MOST_ROUNDS if len(self.level_values_) else 1):
+                surprise = self._says(ratings, predicted + (x @ move[:, :, None])[:, :, 0]) - predicted - old
+                right = noise * np.einsum("sn,snd->sd", surprise, x)
+                last, move = move, np.linalg.solve(precision, right[:, :, None])[:, :, 0]
+                if np.abs(move - last).max() < _RESTS:
                     break
-            self.item_draws_[item] = draws
-            self.item_levels_[item] = draws[:, 0].mean()
-            self.item_factors_[item] = np.einsum("sf,sfg->g", draws[:, 1:], self.rotations_) / len(draws)
+            self.item_draws_[item] = start + move
+            self.item_levels_[item] += move[:, 0].mean()
+            self.item_factors_[item] += np.einsum("sf,sfg->g", move[:, 1:], self.rotations_) / len(move)
 
-    def _person(self, user: int, rated: SparseRows, drawn: Bool, additions: Dataset) -> Float64:
-        """Level and factors of one person in every draw, by the items that have draws: float64 (draws, 1 + factors)."""
-        own = taken_rows(rated, np.array([user]))
-        kept = drawn[own.indices]
-        own = SparseRows(np.array([0, kept.sum()]), own.indices[kept], own.data[kept])
-        offsets = self._offsets(1, additions.user_features.take([user]))[0].astype(np.float64)
-        base, parts = self._posterior(own, offsets)
-        together: Float64 = base + parts.sum(axis=0)
-        return together
+    def _says(self, ratings: Float32, predictions: Float64) -> Float64:
+        """Centred ratings, or the means of their latent values around predictions: float64 (S, ratings)."""
+        if not len(self.level_values_):
+            return np.broadcast_to(self._targets(ratings).astype(np.float64), predictions.shape)
+        return expected_latent(predictions, *bounds(self.cut_draws_.astype(np.float64), self._codes(ratings)))
 
 
-def _scales(lengths: npt.NDArray[Any]) -> Float32:
-    """The value of each item in an implicit set of this size: 1 / sqrt(size)."""
-    scales: Float32 = (1 / np.sqrt(np.maximum(lengths, 1))).astype(np.float32)
-    return scales
+def _products(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> Float64:
+    """The products of rows that are tables themselves: (m, ...) and (n, ...) to (m, n)."""
+    products: Float64 = left.reshape(len(left), -1) @ right.reshape(-1, left[0].size).T
+    return products
+
+
+def _column(rows: SparseRows, place: int) -> tuple[Int32, Float32]:
+    """Indices and values of one row."""
+    part = slice(rows.indptr[place], rows.indptr[place + 1])
+    return rows.indices[part], rows.data[part]
+
+
+def _moments(factors: Float32, counts: Int64) -> Float32:
+    """The mean of x x^T over ratings, x being 1 and the factors of the person: float32 (1 + factors, 1 + factors).
+
+    factors: float32 (factors, people). counts: (people,), their ratings.
+    """
+    shares = (counts / max(int(counts.sum()), 1)).astype(np.float32)
+    moments = np.ones((1 + len(factors), 1 + len(factors)), dtype=np.float32)
+    moments[0, 1:] = moments[1:, 0] = factors @ shares
+    moments[1:, 1:] = (factors * shares) @ factors.T
+    return moments
+
+
+def _splits(ratings: int) -> int:
+    """How often a tenth of so many ratings is held out."""
+    return int(np.clip(np.ceil(_ENOUGH_HELD_OUT / (HELD_OUT_SHARE * max(ratings, 1))), 1, _MOST_SPLITS))
 
 
 def _scaled(pattern: SparseRows, n_columns: int) -> Any:
     """Implicit sets, one a row, as a CSC matrix of 1 / sqrt(size of the row)."""
     lengths = np.diff(pattern.indptr)
-    return pattern._replace(data=np.repeat(_scales(lengths), lengths)).to_csr(n_columns).tocsc()
+    return pattern._replace(data=np.repeat(set_shares(lengths), lengths)).to_csr(n_columns).tocsc()
 
 
 def _attributes(side: Design, implicit_sets: bool) -> Float32:

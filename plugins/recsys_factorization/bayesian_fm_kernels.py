@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numba
 import numpy as np
+import numpy.typing as npt
 
 from recsys_desktop.api.dataset import Float32, Int32, Int64
 
-MOST_ROUNDS = 60
-"""Of expectation maximisation when a person is folded in from levels."""
-
-_RESTS = 1e-5
+_MOST_STEPS = 100
+_RESTS = 1e-3
 _SMALLEST = 1e-300
+_ROUNDING = 1e-10
 
 
 @numba.njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
@@ -157,136 +158,231 @@ def _density(value: float) -> float:
 
 
 @numba.njit(nogil=True, cache=True)
-def _expected_latent(latent: float, lower: float, upper: float) -> float:
-    """The mean of a normal value around `latent` with deviation 1, given that it lies between `lower` and `upper`."""
+def level_likelihood(latent: float, lower: float, upper: float) -> tuple[float, float, float]:
+    """The log of the probability that a normal value around `latent` with deviation 1 lies between `lower` and `upper`.
+
+    With it minus its curvature and its slope by `latent`, which is the mean of such values less `latent`.
+    """
     below, above = lower - latent, upper - latent
     sign = 1.0
     if below > 0.0:
         sign, below, above = -1.0, -above, -below
     mass = max(_tail(above) - _tail(below), _SMALLEST)
-    shift = min(max((_density(below) - _density(above)) / mass, below), above)
-    return latent + sign * shift
+    under, over = _density(below), _density(above)
+    shift = min(max((under - over) / mass, below), above)
+    curvature = shift * shift
+    if over > 0.0:
+        curvature += above * over / mass
+    if under > 0.0:
+        curvature -= below * under / mass
+    return math.log(mass), min(max(curvature, 0.0), 1.0), sign * shift
 
 
-@numba.njit(nogil=True, cache=True, fastmath={"nsz", "arcp", "contract", "afn", "reassoc"}, error_model="numpy")
-def fold_in_samples(
+@numba.njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+def fold_in_draws(
     begin: int,
     end: int,
     indptr: Int64,
-    items: Int32,
+    columns: Int32,
     ratings: Float32,
-    levels: Int32,
-    cuts: Float32,
     scales: Float32,
-    item_samples: Float32,
+    samples: Float32,
     set_samples: Float32,
     offsets: Float32,
     means: Float32,
     precisions: Float32,
     noise_precisions: Float32,
-    rotations: Float32,
     solution: Float32,
 ) -> None:
-    """The posterior mean of people `begin` to `end`, averaged over samples of everything but their own parameters.
+    """The posterior means of rows `begin` to `end`, people or items, in each sample of everything else.
 
-    In sample s a rating is (b + v.q_i) + c_i with normal noise of precision noise_precisions[s]; (b, v) is an own part
-    with prior means[s], precisions[s], plus `offsets` plus scale times the sum of the set parts of the person's items.
+    In sample s a rating is (b + v.q) + c with normal noise of precision noise_precisions[s], (c, q) being of the
+    column; (b, v) is an own part with prior means[s], precisions[s], plus `offsets` plus scale times the sum of the set
+    parts of the columns.
 
     Parameters
     ----------
-    indptr: int64 (people + 1,), items: int32, ratings: float32, less the mean and in units of the spread.
-    levels: int32, of each rating, cuts: float32 (samples, levels + 1), between which its latent value lies, the first
-    and last infinite; or (samples, 0), where ratings are taken as numbers. With levels the posterior mode is found by
-    expectation maximisation: latent values are replaced by their means until these rest.
-    scales: float32 (people,). item_samples: float32 (n_items, samples, 1 + factors), c and q.
-    set_samples: the same shape, what an item adds to (b, v) of those who have it; or (n_items, samples, 0) for nothing.
-    offsets: float32 (end - begin, samples, 1 + factors), the overall level and what attributes add.
-    means, precisions: float32 (samples, 1 + factors). noise_precisions: float32 (samples,).
-    rotations: float32 (samples, factors, factors), into the common frame.
-    solution: float32 (people, 1 + factors), the result: level and factors in the common frame.
+    indptr: int64 (rows + 1,), columns: int32, ratings: float32, less the mean and in units of the spread.
+    scales: float32 (rows,). samples: float32 (n_columns, S, 1 + factors), c and q.
+    set_samples: the same shape, what a column adds to (b, v) of the rows that have it; or (n_columns, S, 0) for none.
+    offsets: float32 (end - begin, S, 1 + factors), what is known beside the ratings.
+    means, precisions: float32 (S, 1 + factors). noise_precisions: float32 (S,).
+    solution: float32 (end - begin, S, 1 + factors), the result: (b, v).
     """
-    samples, width = item_samples.shape[1], item_samples.shape[2]
-    with_sets = set_samples.shape[2] > 0
+    draws, width = samples.shape[1], samples.shape[2]
     matrix = np.empty((width, width), dtype=np.float32)
     shared = np.empty(width, dtype=np.float32)
     own = np.empty(width, dtype=np.float32)
-    start = np.empty(width, dtype=np.float32)
-    before = np.empty(width, dtype=np.float32)
-    with_levels = cuts.shape[1] > 0
-    rounds = MOST_ROUNDS if with_levels else 1
-    for person in range(begin, end):
-        solution[person] = np.float32(0.0)
-        first, last = indptr[person], indptr[person + 1]
-        for sample in range(samples):
-            noise = noise_precisions[sample]
+    for row in range(begin, end):
+        first, last = indptr[row], indptr[row + 1]
+        for draw in range(draws):
+            noise = noise_precisions[draw]
+            _sum_of_sets(columns, first, last, set_samples, draw, scales[row], offsets[row - begin, draw], shared)
             for f in range(width):
-                shared[f] = np.float32(0.0)
-            if with_sets:
-                for at in range(first, last):
-                    part = set_samples[items[at], sample]
-                    for f in range(width):
-                        shared[f] += part[f]
-            for f in range(width):
-                shared[f] = shared[f] * scales[person] + offsets[person - begin, sample, f]
-                start[f] = precisions[sample, f] * means[sample, f]
-                own[f] = means[sample, f]
+                own[f] = precisions[draw, f] * means[draw, f]
                 for g in range(f):
                     matrix[f, g] = np.float32(0.0)
-                matrix[f, f] = precisions[sample, f]
+                matrix[f, f] = precisions[draw, f]
             for at in range(first, last):
-                part = item_samples[items[at], sample]
+                part = samples[columns[at], draw]
+                known = part[0] + shared[0]
+                for f in range(1, width):
+                    known += shared[f] * part[f]
+                target = noise * (ratings[at] - known)
+                own[0] += target
                 matrix[0, 0] += noise
                 for f in range(1, width):
+                    own[f] += target * part[f]
                     scaled = noise * part[f]
                     matrix[f, 0] += scaled
                     for g in range(1, f + 1):
                         matrix[f, g] += scaled * part[g]
-            for a in range(width):
-                for b in range(a + 1):
-                    total = matrix[a, b]
-                    for c in range(b):
-                        total -= matrix[a, c] * matrix[b, c]
-                    matrix[a, b] = math.sqrt(total) if a == b else total / matrix[b, b]
-            for _ in range(rounds):
+            _solve(matrix, own)
+            for f in range(width):
+                solution[row - begin, draw, f] = own[f] + shared[f]
+
+
+@numba.njit(nogil=True, cache=True, fastmath={"nsz", "arcp", "contract", "reassoc"}, error_model="numpy")
+def fold_in_levels(
+    begin: int,
+    end: int,
+    indptr: Int64,
+    columns: Int32,
+    levels: Int32,
+    cuts: Float32,
+    scales: Float32,
+    samples: Float32,
+    set_samples: Float32,
+    offsets: Float32,
+    means: Float32,
+    precisions: Float32,
+    solution: Float32,
+) -> None:
+    """The posterior modes of rows `begin` to `end` where ratings are levels of latent values; see `fold_in_draws`.
+
+    The log posterior is concave. Newton's steps find its top, halved where they overshoot.
+
+    Parameters
+    ----------
+    levels: int32, of each rating, cuts: float32 (S, levels + 1), between which its latent value lies, the first and
+    last infinite; that value has noise of precision 1.
+    """
+    draws, width = samples.shape[1], samples.shape[2]
+    matrix = np.empty((width, width))
+    own, step, part = np.empty(width), np.empty(width), np.empty(width)
+    shared = np.empty(width, dtype=np.float32)
+    for row in range(begin, end):
+        first, last = indptr[row], indptr[row + 1]
+        for draw in range(draws):
+            _sum_of_sets(columns, first, last, set_samples, draw, scales[row], offsets[row - begin, draw], shared)
+            for f in range(width):
+                own[f] = means[draw, f]
+                step[f] = 0.0
+            highest = -np.inf
+            for _ in range(_MOST_STEPS):
+                height = 0.0
+                gradient = np.zeros(width)
                 for f in range(width):
-                    before[f] = own[f]
-                    own[f] = start[f]
+                    distance = own[f] - means[draw, f]
+                    height -= 0.5 * precisions[draw, f] * distance * distance
+                    gradient[f] = -precisions[draw, f] * distance
+                    for g in range(f):
+                        matrix[f, g] = 0.0
+                    matrix[f, f] = precisions[draw, f]
                 for at in range(first, last):
-                    part = item_samples[items[at], sample]
-                    known = part[0] + shared[0]
+                    column = columns[at]
+                    latent = samples[column, draw, 0] + own[0] + shared[0]
+                    part[0] = 1.0
                     for f in range(1, width):
-                        known += shared[f] * part[f]
-                    if with_levels:
-                        latent = known + before[0]
-                        for f in range(1, width):
-                            latent += before[f] * part[f]
-                        level = levels[at]
-                        rating = np.float32(_expected_latent(latent, cuts[sample, level], cuts[sample, level + 1]))
-                    else:
-                        rating = ratings[at]
-                    target = noise * (rating - known)
-                    own[0] += target
-                    for f in range(1, width):
-                        own[f] += target * part[f]
-                for a in range(width):
-                    total = own[a]
-                    for b in range(a):
-                        total -= matrix[a, b] * own[b]
-                    own[a] = total / matrix[a, a]
-                for a in range(width - 1, -1, -1):
-                    total = own[a]
-                    for b in range(a + 1, width):
-                        total -= matrix[b, a] * own[b]
-                    own[a] = total / matrix[a, a]
-                moved = np.float32(0.0)
+                        part[f] = samples[column, draw, f]
+                        latent += part[f] * (own[f] + shared[f])
+                    level = levels[at]
+                    likelihood, curvature, slope = level_likelihood(latent, cuts[draw, level], cuts[draw, level + 1])
+                    height += likelihood
+                    for f in range(width):
+                        gradient[f] += slope * part[f]
+                        scaled = curvature * part[f]
+                        for g in range(f + 1):
+                            matrix[f, g] += scaled * part[g]
+                if height < highest - _ROUNDING * (1.0 + abs(highest)):
+                    for f in range(width):
+                        step[f] *= 0.5
+                        own[f] -= step[f]
+                    continue
+                highest = height
+                moved = 0.0
+                _solve(matrix, gradient)
                 for f in range(width):
-                    moved = max(moved, abs(own[f] - before[f]))
-                if moved < np.float32(_RESTS):
+                    step[f] = gradient[f]
+                    own[f] += step[f]
+                    moved = max(moved, abs(step[f]))
+                if moved < _RESTS:
                     break
-            solution[person, 0] += own[0] + shared[0]
+            for f in range(width):
+                solution[row - begin, draw, f] = own[f] + shared[f]
+
+
+@numba.njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+def average_draws(begin: int, drawn: Float32, rotations: Float32, solution: Float32) -> None:
+    """Turn levels and factors of every draw into the common frame and average them into `solution` from row `begin`.
+
+    drawn: float32 (rows, S, 1 + factors). rotations: float32 (S, factors, factors). solution: float32 (n, 1 + factors).
+    """
+    rows, draws, width = drawn.shape
+    for place in range(rows):
+        row = begin + place
+        solution[row] = np.float32(0.0)
+        for draw in range(draws):
+            solution[row, 0] += drawn[place, draw, 0]
             for f in range(1, width):
-                value = own[f] + shared[f]
+                value = drawn[place, draw, f]
                 for g in range(width - 1):
-                    solution[person, 1 + g] += value * rotations[sample, f - 1, g]
+                    solution[row, 1 + g] += value * rotations[draw, f - 1, g]
         for f in range(width):
-            solution[person, f] /= samples
+            solution[row, f] /= draws
+
+
+@numba.njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+def _sum_of_sets(
+    columns: Int32,
+    first: int,
+    last: int,
+    set_samples: Float32,
+    draw: int,
+    scale: float,
+    offset: Float32,
+    shared: Float32,
+) -> None:
+    """What the set of columns adds to a row in one draw, with the row's offset: into `shared`, float32 (width,)."""
+    width = len(shared)
+    for f in range(width):
+        shared[f] = np.float32(0.0)
+    if set_samples.shape[2] > 0:
+        for at in range(first, last):
+            part = set_samples[columns[at], draw]
+            for f in range(width):
+                shared[f] += part[f]
+    for f in range(width):
+        shared[f] = shared[f] * scale + offset[f]
+
+
+@numba.njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+def _solve(matrix: npt.NDArray[Any], right: npt.NDArray[Any]) -> None:
+    """Solve a positive definite system in place: `matrix` (lower triangle) becomes its root, `right` the solution."""
+    width = len(right)
+    for a in range(width):
+        for b in range(a + 1):
+            total = matrix[a, b]
+            for c in range(b):
+                total -= matrix[a, c] * matrix[b, c]
+            matrix[a, b] = math.sqrt(total) if a == b else total / matrix[b, b]
+    for a in range(width):
+        total = right[a]
+        for b in range(a):
+            total -= matrix[a, b] * right[b]
+        right[a] = total / matrix[a, a]
+    for a in range(width - 1, -1, -1):
+        total = right[a]
+        for b in range(a + 1, width):
+            total -= matrix[b, a] * right[b]
+        right[a] = total / matrix[a, a]

@@ -7,15 +7,34 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from recsys_desktop.api import CannotFit, Dataset, DataShape, Forecast, Query, Recommender, RunContext
+from recsys_desktop.api import (
+    CannotFit,
+    Contribution,
+    Dataset,
+    DataShape,
+    Explanation,
+    Forecast,
+    Query,
+    Recommender,
+    RunContext,
+    Source,
+)
 from recsys_desktop.api.dataset import Bool, Float32, Int32, Int64
 from recsys_desktop.api.state_checks import require_array, require_rows
-from recsys_desktop.toolkit.held_out_choice import MOST_INTERACTIONS, StretchOfRun, best_on_held_out, choice_memory
-from recsys_desktop.toolkit.parallel import announce_compilation, in_blocks
+from recsys_desktop.toolkit.held_out_choice import (
+    MOST_INTERACTIONS,
+    StretchOfRun,
+    best_on_held_out,
+    choice_memory,
+    choice_seconds,
+)
+from recsys_desktop.toolkit.parallel import in_blocks
 from recsys_desktop.toolkit.products import SparseRows
-from recsys_factorization.arrays import Ragged, lengthened, merged, of_known_items
+from recsys_factorization.arrays import Float64, Ragged, lengthened, of_known_items, with_additions
 from recsys_factorization.bpr_kernels import fold_in_pairs, learn_pairs
+from recsys_factorization.divergence import DIVERGED, require_converging
 from recsys_factorization.plugin import BPR, BPRParams
+from recsys_factorization.rehearsal import compile_kernels
 
 _PAIRS_PER_CALL = 200_000
 _FOLD_IN_EPOCHS = 10
@@ -25,6 +44,9 @@ _UPDATE_SHARE = 0.2
 _CANDIDATES = (1, 8)
 _TRIAL_PEOPLE = 0.4
 _TRIAL_SPAN = 0.4
+# For forecasts: bytes of items' factors that a processor keeps near, and seconds of a step whose items are not there.
+_CACHE = 8 << 20
+_MISS = 2e-7
 
 
 class BayesianPersonalisedRanking(Recommender):
@@ -40,7 +62,8 @@ class BayesianPersonalisedRanking(Recommender):
     show the harm.) An epoch visits people in random order and makes as many steps for each as they have items.
 
     When the items are learnt everybody is folded in: their factors are learnt anew from their own items, by the same
-    steps with the items held fixed and draws that depend on the history alone. So a person is their history.
+    steps with the items held fixed and draws that depend on the history alone. So a person is their history, and their
+    factors are a sum of what the steps on each item of it added, which explains a score.
 
     Fitted state: item_factors_ float32 (n_items, factors), item_biases_ float32 (n_items,); user_factors_ float32
     (n_users, factors), the folded-in training histories, and fresh_users_ bool (n_users,), where they go with the
@@ -64,13 +87,21 @@ class BayesianPersonalisedRanking(Recommender):
         """Forecast; see the base class."""
         rows, factors, pairs = shape.n_users + shape.n_items, self.params.factors, shape.n_interactions
         memory = 30 * pairs + 8.5 * rows * factors + 24 * rows + (2 << 20)
-        given = self.params.candidates
-        if given is None:
+        given, tried_pairs = self.params.candidates, min(_TRIAL_PEOPLE * pairs, MOST_INTERACTIONS)
+        tried = () if given is not None else _CANDIDATES
+        if tried:
             memory += choice_memory(shape)
-        tried = (*_CANDIDATES, _CANDIDATES[-1]) if given is None else (given,)
-        passes = [(each + 4) * self.params.epochs + (each + 2) * _FOLD_IN_EPOCHS for each in tried]
-        dots = pairs * passes[-1] + min(_TRIAL_PEOPLE * pairs, MOST_INTERACTIONS) * sum(passes[:-1])
-        return Forecast(int(memory), 0.1 + dots * (factors + 16) / 5e9, cheaper="ials")
+        missed = _MISS * min(1.0, 4 * shape.n_items * factors / _CACHE)
+
+        def seconds(candidates: int, of_pairs: float) -> float:
+            """Of a training: products of factors, and factors of items that are not in the processor's cache."""
+            epochs = self.params.epochs
+            products = (candidates + 4) * epochs + (candidates + 2) * _FOLD_IN_EPOCHS
+            return of_pairs * (products * (factors + 16) / 5e9 + (epochs + _FOLD_IN_EPOCHS) * missed)
+
+        total = 0.1 + seconds(given or _CANDIDATES[-1], pairs) + sum(seconds(each, tried_pairs) for each in tried)
+        total += choice_seconds(shape, len(tried)) + len(tried) * 5e-11 * tried_pairs * shape.n_items
+        return Forecast(int(memory), total, cheaper="ials")
 
     def check_state(self) -> None:
         """As `Recommender.check_state`."""
@@ -84,10 +115,8 @@ class BayesianPersonalisedRanking(Recommender):
         require_rows(names, self.interaction_indptr_, self.interaction_items_, users, self.n_items)
 
     def _fit(self, train: Dataset, run: RunContext) -> None:
-        announce_compilation(run, learn_pairs, fold_in_pairs)
+        compile_kernels(self, run)
         pairs = Ragged.of(train.matrix("one", self.params.min_rating))
-        if not len(pairs.columns):
-            raise CannotFit(f"no rating is at least {self.params.min_rating:g}: lower 'min_rating'")
         self.known_users_ = pairs.lengths > 0
         self.known_items_ = np.bincount(pairs.columns, minlength=train.n_items) > 0
         self.interaction_indptr_, self.interaction_items_ = pairs
@@ -107,6 +136,7 @@ class BayesianPersonalisedRanking(Recommender):
             loss = self._learn(generator.permutation(active), pairs, rate, generator, run, epoch)
             if run.should_stop:
                 break
+            require_converging(loss)
             run.log(epoch + 1, loss=loss)
         self.draws_ = int(generator.integers(1 << 62))
         self._settle(pairs, run)
@@ -159,35 +189,51 @@ class BayesianPersonalisedRanking(Recommender):
         return loss / int(done[-1])
 
     def _settle(self, pairs: Ragged, run: RunContext) -> None:
-        """Learn everybody anew with the items that have been learnt."""
+        """Learn everybody anew with the items that have been learnt; who is not reached before a stop stays as learnt
+        with the items, and is learnt anew when asked about."""
         run.progress(1.0, "people")
-        self.user_factors_ = self._fold_in(pairs, run.threads)
-        self.fresh_users_ = np.ones(len(pairs.lengths), dtype=np.bool_)
+        self.fresh_users_ = np.zeros(len(pairs.lengths), dtype=np.bool_)
+
+        def block(begin: int, end: int) -> None:
+            self._fold_in_rows(begin, end, pairs, self.user_factors_)
+            self.fresh_users_[begin:end] = True
+
+        in_blocks(block, len(pairs.lengths), _FOLD_IN_BLOCK, run.threads, should_stop=lambda: run.should_stop)
+        if not (np.isfinite(self.item_factors_).all() and np.isfinite(self.user_factors_).all()):
+            raise CannotFit(DIVERGED)
 
     def _fold_in(self, histories: Ragged, threads: int = 1) -> Float32:
         """The factors of people with these histories, float32 (n, factors)."""
         solution = np.zeros((len(histories.indptr) - 1, self.params.factors), dtype=np.float32)
-        catalogue = np.flatnonzero(self.known_items_).astype(np.int32)
         in_blocks(
-            lambda begin, end: fold_in_pairs(
-                begin,
-                end,
-                *histories,
-                catalogue,
-                self.item_factors_,
-                self.item_biases_,
-                self.params.learning_rate,
-                self.params.regularisation,
-                self.setting("candidates"),
-                _FOLD_IN_EPOCHS,
-                self.draws_,
-                solution,
-            ),
+            lambda begin, end: self._fold_in_rows(begin, end, histories, solution),
             len(solution),
             _FOLD_IN_BLOCK,
             threads,
         )
         return solution
+
+    def _fold_in_rows(
+        self, begin: int, end: int, histories: Ragged, solution: Float32, steps: tuple[Int32, Float32] | None = None
+    ) -> None:
+        """Set rows of `solution` to the factors of people with these histories; `steps`: see `fold_in_pairs`."""
+        others, pushes = steps or (np.empty((0, 0), dtype=np.int32), np.empty((0, 0), dtype=np.float32))
+        fold_in_pairs(
+            begin,
+            end,
+            *histories,
+            np.flatnonzero(self.known_items_).astype(np.int32),
+            self.item_factors_,
+            self.item_biases_,
+            self.params.learning_rate,
+            self.params.regularisation,
+            self.setting("candidates"),
+            _FOLD_IN_EPOCHS,
+            self.draws_,
+            solution,
+            others,
+            pushes,
+        )
 
     def _histories(self, query: Query) -> Ragged:
         rows = Ragged.of(query.matrix(self.n_items, "one", self.params.min_rating))
@@ -204,6 +250,44 @@ class BayesianPersonalisedRanking(Recommender):
         scores: Float32 = people @ factors.T
         scores += biases
         return scores
+
+    def _explain(self, query: Query, items: Int32, scores: Float32) -> list[Explanation]:
+        """score_k = b_k + sum over the history i of what the steps on i added to w_u, times h_k.
+
+        Each step adds to w_u a multiple of h_i - h_j, which all later steps shrink; the multiples are those that the
+        fold-in took. What a step on another item would have been without i is not part of this.
+        """
+        history = self._histories(query)
+        parts = self._parts(history).astype(np.float64) @ self.item_factors_[items].T.astype(np.float64)
+        codes = history.columns.tolist()
+        return [
+            Explanation.of(
+                int(item),
+                float(score),
+                [Contribution(Source.HISTORY, value, code) for value, code in zip(part.tolist(), codes, strict=True)],
+                base=float(self.item_biases_[item]),
+                additive=True,
+                faithful_to_removal=False,
+                method="what the steps on each item of the history added to the person; the base is the item's own",
+            )
+            for item, score, part in zip(items, scores, parts.T, strict=True)
+        ]
+
+    def _parts(self, history: Ragged) -> Float64:
+        """What the steps on each item of one history added to the person: float64 (entries, factors)."""
+        own = history.columns
+        person = np.zeros((1, self.params.factors), dtype=np.float32)
+        others = np.full((_FOLD_IN_EPOCHS, len(own)), -1, dtype=np.int32)
+        pushes = np.zeros(others.shape, dtype=np.float32)
+        self._fold_in_rows(0, 1, history, person, (others, pushes))
+        rates = self.params.learning_rate * (1 - np.arange(_FOLD_IN_EPOCHS) / _FOLD_IN_EPOCHS)
+        keeps = np.where(others >= 0, 1 - rates[:, None] * self.params.regularisation, 1.0).ravel()
+        later = np.append(np.cumprod(keeps[:0:-1])[::-1], 1.0)
+        weights = pushes * later.reshape(others.shape)
+        parts: Float64 = weights.sum(axis=0)[:, None] * self.item_factors_[own]
+        for of_epoch, drawn in zip(weights, others, strict=True):
+            parts -= of_epoch[:, None] * self.item_factors_[drawn]
+        return parts
 
     def _people(self, users: Int32, histories: Ragged) -> Float32:
         """The factors of people: those in store where the history is the one they were folded in from."""
@@ -234,17 +318,17 @@ class BayesianPersonalisedRanking(Recommender):
         return embeddings
 
     def user_embeddings(self) -> Float32:
-        """float32 (n_users, factors), folded in from the training interactions; NaN for users without any."""
+        """float32 (n_users, factors), folded in from the training interactions, or as learnt with the items for people
+        whom a stop came before; NaN for users without any."""
         embeddings: Float32 = np.where(self.known_users_[:, None], self.user_factors_, np.float32(np.nan))
         return embeddings
 
     def _updated(self, additions: Dataset) -> None:
         """Some more epochs over the people of the new interactions at a small rate; their items move with them."""
-        new = SparseRows.of(additions.matrix("one", self.params.min_rating))
         had = SparseRows(
             self.interaction_indptr_, self.interaction_items_, np.ones(len(self.interaction_items_), dtype=np.float32)
         )
-        rows = merged(had, new)
+        rows, people, _ = with_additions(had, additions, self.params.min_rating)
         pairs = Ragged(rows.indptr, rows.indices)
         self.interaction_indptr_, self.interaction_items_ = pairs
         self.known_users_ = pairs.lengths > 0
@@ -252,7 +336,9 @@ class BayesianPersonalisedRanking(Recommender):
         self.item_factors_ = lengthened(self.item_factors_, additions.n_items)
         self.item_biases_ = lengthened(self.item_biases_, additions.n_items)
         self.user_factors_ = lengthened(self.user_factors_, additions.n_users)
-        people = np.flatnonzero(np.diff(new.indptr) > 0)
+        self.fresh_users_ = lengthened(self.fresh_users_, additions.n_users)
+        if not len(people):
+            return
         self.user_factors_[people] = self._fold_in(pairs.take(people))
         self._move_items(people, pairs)
         self.user_factors_[people] = self._fold_in(pairs.take(people))

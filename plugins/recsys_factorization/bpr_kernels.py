@@ -134,15 +134,20 @@ def fold_in_pairs(
     epochs: int,
     seed: int,
     solution: Float32,
+    others: Int32,
+    pushes: Float32,
 ) -> None:
     """The factors of people `begin` to `end` from their items alone, items held fixed, by the steps of `learn_pairs`.
 
     Every step's draws depend on the item and the epoch only, so that the same history gives the same factors, and a
     history that lacks an item shares the draws of all the others.
 
-    solution: float32 (rows, dimensions), the result.
+    solution: float32 (rows, dimensions), the result. others: int32 (epochs, entries), pushes: float32, the same shape:
+    the steps w = (1 - rate regularisation) w + push (h_i - h_j) that were taken, j in the place of entry i, -1 where
+    none was to be had; not told where the arrays have no entries.
     """
     dimensions = item_factors.shape[1]
+    are_told = others.shape[1] > 0
     seen = np.zeros(len(item_biases), dtype=np.bool_)
     for row in range(begin, end):
         own = items[indptr[row] : indptr[row + 1]]
@@ -154,9 +159,12 @@ def fold_in_pairs(
             now = rate * (1.0 - epoch / epochs)
             keep = np.float32(1.0 - now * regularisation)
             start = np.uint64(seed) + np.uint64(epoch) * np.uint64(0x9E3779B97F4A7C15)
-            for liked in own:
+            for at in range(len(own)):
+                liked = own[at]
                 state = _mixed(start + np.uint64(liked) * np.uint64(0xD1B54A32D192ED03))
                 other, score, state = _hardest(state, candidates, seen, catalogue, person, item_factors, item_biases)
+                if are_told:
+                    others[epoch, indptr[row] + at] = other
                 if other < 0:
                     continue
                 better, worse = item_factors[liked], item_factors[other]
@@ -164,6 +172,8 @@ def fold_in_pairs(
                 for f in range(dimensions):
                     margin += person[f] * better[f]
                 push = np.float32(now / (1.0 + math.exp(margin)))
+                if are_told:
+                    pushes[epoch, indptr[row] + at] = push
                 for f in range(dimensions):
                     person[f] = keep * person[f] + push * (better[f] - worse[f])
         for item in own:

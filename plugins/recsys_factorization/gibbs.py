@@ -17,7 +17,10 @@ from recsys_factorization.bayesian_fm_kernels import gather_errors, sample_weigh
 from recsys_factorization.ordered_probit import OrderedProbit
 
 _ROWS_PER_BLOCK = 32_768
-_INITIAL_DEVIATION = 0.1
+# Sweeps narrow a spread of levels that is too wide at once, but widen one that is too narrow only little by little.
+_INITIAL_DEVIATIONS = (0.3, 0.1)
+_SQUARES_AT_FIRST = 1.0
+_SQUARES = 0.1
 
 
 class Design:
@@ -40,22 +43,26 @@ class Design:
         self.blocks = [slice(int(begin), int(end)) for begin, end in pairwise(bounds)]
         self.groups = np.repeat(np.arange(len(blocks), dtype=np.int32), np.diff(bounds))
         self.weights = generator.standard_normal((1 + factors, design.shape[1]), dtype=np.float32)
-        self.weights *= np.float32(_INITIAL_DEVIATION)
-        self.weights[0] = 0
+        of_levels, of_factors = _INITIAL_DEVIATIONS
+        self.weights[0] *= np.float32(of_levels)
+        self.weights[1:] *= np.float32(of_factors)
         self.totals = np.ascontiguousarray((design.tocsr() @ self.weights.T).T, dtype=np.float32)
         self.means = np.zeros((1 + factors, len(blocks)), dtype=np.float32)
         self.precisions = np.ones((1 + factors, len(blocks)), dtype=np.float32)
         self.moved = np.zeros(design.shape[0], dtype=np.float32)
         self.sums = np.zeros((design.shape[0], 2), dtype=np.float32)
 
-    def sample_priors(self, generator: np.random.Generator) -> None:
-        """Draw mean and precision of every block and dimension, with the hyperpriors of Rendle 2012, section 4.3."""
+    def sample_priors(self, generator: np.random.Generator, squares: float) -> None:
+        """Draw mean and precision of every block and dimension, with the hyperpriors of Rendle 2012, section 4.3.
+
+        squares: the precision is as if one more weight had been seen whose square is this.
+        """
         for place, block in enumerate(self.blocks):
             weights = self.weights[:, block].astype(np.float64)
             n = weights.shape[1]
             mean = self.means[:, place].astype(np.float64)
             spread = np.square(weights - mean[:, None]).sum(axis=1) + np.square(mean)
-            precision = generator.gamma((2 + n) / 2, size=len(mean)) / ((1 + spread) / 2)
+            precision = generator.gamma((2 + n) / 2, size=len(mean)) / ((squares + spread) / 2)
             deviation = generator.standard_normal(len(mean)) / np.sqrt((n + 1) * precision)
             self.precisions[:, place] = precision
             self.means[:, place] = weights.sum(axis=1) / (n + 1) + deviation
@@ -129,15 +136,20 @@ class GibbsSampler:
             np.empty_like(errors),
         )
 
-    def sweep(self, run: RunContext) -> float:
-        """Draw everything once; the root mean squared error of the training ratings under the new draw."""
+    def sweep(self, run: RunContext, burning_in: bool = False) -> float:
+        """Draw everything once; the root mean squared error of the training ratings under the new draw.
+
+        The hyperpriors add a square of 0.1, where Rendle has 1: with few people and items that is most of what a block
+        is told. During the burn-in it is 1, lest factors vanish before they have found anything.
+        """
         generator, errors = self._generator, self._by_user.data
         if self._probit is None:
             self._sample_noise_and_level(errors)
         else:
             self._sample_latent(self._probit, errors)
-        self.users.sample_priors(generator)
-        self.items.sample_priors(generator)
+        squares = _SQUARES_AT_FIRST if burning_in else _SQUARES
+        self.users.sample_priors(generator, squares)
+        self.items.sample_priors(generator, squares)
         nothing = LeftOut(slice(0, 0), np.empty(0, dtype=np.int64))
         self._sample(self.users, self._by_user, self.items.totals, self._shares, self._own_parts(), nothing, run)
         np.take(errors, self._to_items, out=self._by_item.data)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+import copy
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from recsys_desktop.api import (
-    CannotFit,
     Contribution,
     Dataset,
     DataShape,
@@ -21,16 +21,23 @@ from recsys_desktop.api import (
 )
 from recsys_desktop.api.dataset import Bool, Float32, Int32, Int64
 from recsys_desktop.api.state_checks import require_array, require_rows
-from recsys_desktop.toolkit.parallel import announce_compilation, blas_threads, in_blocks
-from recsys_factorization.arrays import Ragged, lengthened, of_known_items
-from recsys_factorization.least_squares_kernels import observed_errors, solve_rows
+from recsys_desktop.toolkit.held_out_choice import StretchOfRun, best_on_held_out, choice_memory, choice_seconds
+from recsys_desktop.toolkit.parallel import blas_threads, in_blocks
+from recsys_desktop.toolkit.products import SparseRows
+from recsys_factorization.arrays import Ragged, lengthened, of_known_items, with_additions
+from recsys_factorization.least_squares_kernels import observed_errors, solve_implicit_rows
 from recsys_factorization.plugin import IMPLICIT_ALS, ImplicitALSParams
+from recsys_factorization.popularity_base import WEIGHTS, are_short, may_be_short, popularity_bases, trial_share
+from recsys_factorization.rehearsal import compile_kernels
 
 _TRAINING_STEPS = 3
 _EXACT_STEPS = 100
 _TOLERANCE = 1e-6
 _MOST_ROWS_PER_BLOCK = 512
 _ROWS_PER_PRODUCT = 2048
+_TRIAL_SPAN = 0.3
+# A trial makes one of so many sweeps: after a third of them it tells what popularity counts as well as after all.
+_TRIAL_SWEEPS = 3
 
 
 class ImplicitALS(Recommender):
@@ -56,14 +63,21 @@ class ImplicitALS(Recommender):
     long one by conjugate gradients from its last value, preconditioned by that diagonal: the cost is in proportion to
     entries x factors. Serving solves to convergence, so that a person is their history.
 
-    Fitted state: item_factors_ float32 (n_items, factors); user_factors_ float32 (n_users, factors); spectrum_ float32
-    (factors,), a times the eigenvalues of the items' Gram matrix; interaction_indptr_, interaction_items_: the training
-    pairs by user; unobserved_ (a), user_level_, item_level_ (l F^(1-v)), n_active_users_, n_active_items_.
+    To w_u.h_i comes popularity times the share of people who have i, which no factor of a pattern so weak holds where
+    people have one or two interactions each. Unless `popularity` is given, it is 0 where people have 10 interactions or
+    more on the mean, and else the best of 10, 100, 1 and 0 by a tenth of their interactions, set aside.
+
+    Fitted state: bases_ float32 (n_items,), what popularity adds; item_factors_ float32 (n_items, factors);
+    user_factors_ float32 (n_users, factors); spectrum_ float32 (factors,), a times the eigenvalues of the items' Gram
+    matrix; interaction_indptr_, interaction_items_: the training pairs by user; unobserved_ (a), user_level_,
+    item_level_ (l F^(1-v)), n_active_users_, n_active_items_.
     """
 
     spec = IMPLICIT_ALS
+    state_version: ClassVar[int] = 2
     params: ImplicitALSParams
 
+    bases_: Float32
     item_factors_: Float32
     user_factors_: Float32
     spectrum_: Float32
@@ -79,13 +93,26 @@ class ImplicitALS(Recommender):
         """Forecast; see the base class."""
         rows, factors, pairs = shape.n_users + shape.n_items, self.params.factors, shape.n_interactions
         memory = 36 * pairs + 9 * rows * factors + 24 * rows + (2 << 20)
-        operations = self.params.iterations * (24.0 * pairs * factors + 8.0 * rows * factors**2)
-        return Forecast(int(memory), 0.1 + operations / 6e9, cheaper="popularity")
+        seconds = self.params.iterations * (4e-9 * pairs * factors + 2e-10 * rows * factors**2)
+        if self.params.popularity is None and may_be_short(shape):
+            memory += choice_memory(shape)
+            seconds = (1 + 1 / _TRIAL_SWEEPS) * seconds + choice_seconds(shape, len(WEIGHTS))
+        return Forecast(int(memory), 0.1 + seconds, cheaper="popularity")
+
+    @classmethod
+    def migrate_params(cls, params: dict[str, Any], version: int) -> dict[str, Any]:
+        """In version 1 popularity counted nothing."""
+        return {**params, "popularity": 0.0}
+
+    def migrate_state(self, fitted: dict[str, Any], version: int) -> dict[str, Any]:
+        """As it was, with a popularity that counts nothing."""
+        return {**fitted, "bases_": np.zeros(len(fitted["known_items_"]), dtype=np.float32)}
 
     def check_state(self) -> None:
         """As `Recommender.check_state`."""
         super().check_state()
         users, factors = len(self.known_users_), self.params.factors
+        require_array("bases_", self.bases_, (self.n_items,), np.float32)
         require_array("item_factors_", self.item_factors_, (self.n_items, factors), np.float32)
         require_array("user_factors_", self.user_factors_, (users, factors), np.float32)
         require_array("spectrum_", self.spectrum_, (factors,), np.float32)
@@ -93,13 +120,16 @@ class ImplicitALS(Recommender):
         require_rows(names, self.interaction_indptr_, self.interaction_items_, users, self.n_items)
 
     def _fit(self, train: Dataset, run: RunContext) -> None:
-        announce_compilation(run, solve_rows, observed_errors)
+        compile_kernels(self, run)
         by_user = Ragged.of(train.matrix("one", self.params.min_rating))
+        if self.setting("popularity") is None:
+            is_short = are_short(by_user.lengths)
+            self.chosen_ = {"popularity": self._best_popularity(train, by_user, run) if is_short else 0.0}
+            run = StretchOfRun(run, _TRIAL_SPAN, 1.0) if is_short else run
         by_item = by_user.transposed(train.n_items)
-        if not len(by_user.columns):
-            raise CannotFit(f"no rating is at least {self.params.min_rating:g}: lower 'min_rating'")
         self.known_users_, self.known_items_ = by_user.lengths > 0, by_item.lengths > 0
         self.interaction_indptr_, self.interaction_items_ = by_user.indptr, by_user.columns
+        self._set_bases(by_item.lengths)
         self._set_weights(by_user, by_item)
         users = self._user_regularisation(by_user.lengths)
         items = self._item_regularisation(by_item.lengths)
@@ -114,7 +144,7 @@ class ImplicitALS(Recommender):
         with blas_threads(1):
             self._sweep(by_user, by_item, users, items, run)
         in_blocks(
-            lambda begin, end: solve_rows(
+            lambda begin, end: solve_implicit_rows(
                 begin,
                 end,
                 *by_user,
@@ -129,6 +159,37 @@ class ImplicitALS(Recommender):
             _rows_per_block(train.n_users),
             run.threads,
         )
+
+    def _best_popularity(self, train: Dataset, by_user: Ragged, run: RunContext) -> float:
+        learnt: list[ImplicitALS] = []
+
+        def trial(popularity: float, kept: Dataset, part: RunContext) -> Recommender:
+            if not learnt:
+                sweeps = -(-self.params.iterations // _TRIAL_SWEEPS)
+                params = self.params.model_copy(update={"popularity": 0.0, "iterations": sweeps})
+                learnt.append(ImplicitALS(params).fit(kept, part))
+            return learnt[0]._with_popularity(popularity)
+
+        return best_on_held_out(
+            WEIGHTS,
+            trial,
+            train,
+            run,
+            span=_TRIAL_SPAN,
+            min_rating=self.params.min_rating,
+            people=trial_share(by_user.lengths),
+        )
+
+    def _with_popularity(self, popularity: float) -> ImplicitALS:
+        """This model with another weight of popularity."""
+        model = copy.copy(self)
+        model.params = self.params.model_copy(update={"popularity": popularity})
+        model._set_bases(np.bincount(self.interaction_items_, minlength=self.n_items))
+        return model
+
+    def _set_bases(self, item_counts: npt.NDArray[Any]) -> None:
+        n_people = int(np.count_nonzero(self.known_users_))
+        self.bases_ = popularity_bases(self.setting("popularity"), item_counts, n_people)
 
     def _sweep(self, by_user: Ragged, by_item: Ragged, users: Float32, items: Float32, run: RunContext) -> None:
         """Solve for people and items in turn until the last iteration or until the person asks to stop."""
@@ -205,7 +266,9 @@ class ImplicitALS(Recommender):
         """Half a sweep, in place; False when the person asked to stop."""
 
         def block(first: int, last: int) -> None:
-            solve_rows(first, last, *rows, fixed, spectrum, regularisation, solution, _TRAINING_STEPS, _TOLERANCE)
+            solve_implicit_rows(
+                first, last, *rows, fixed, spectrum, regularisation, solution, _TRAINING_STEPS, _TOLERANCE
+            )
 
         share = 0.5 / self.params.iterations
         return in_blocks(
@@ -241,7 +304,7 @@ class ImplicitALS(Recommender):
         """The factors of people with these histories, float32 (n, factors)."""
         solution = np.zeros((len(histories.indptr) - 1, self.params.factors), dtype=np.float32)
         regularisation = self._user_regularisation(histories.lengths)
-        solve_rows(
+        solve_implicit_rows(
             0,
             len(solution),
             *histories,
@@ -259,12 +322,15 @@ class ImplicitALS(Recommender):
 
     def _score(self, query: Query, items: Int32 | None) -> Float32:
         people = self._fold_in(self._histories(query))
-        wanted = self.item_factors_ if items is None else self.item_factors_[items]
+        wanted, bases = self.item_factors_, self.bases_
+        if items is not None:
+            wanted, bases = wanted[items], bases[items]
         scores: Float32 = people @ wanted.T
+        scores += bases
         return scores
 
     def _explain(self, query: Query, items: Int32, scores: Float32) -> list[Explanation]:
-        """Hu, Koren, Volinsky 2008, section 5: score_i = sum over the history j of h_i^T A^-1 h_j.
+        """Hu, Koren, Volinsky 2008, section 5: score_i = base_i + sum over the history j of h_i^T A^-1 h_j.
 
         A = diag(spectrum) + r_u I + H_u^T H_u is the person's own matrix, so a contribution says how near j is to i in
         the eyes of this person. As j has its own share in A, taking j away changes the score by another amount.
@@ -281,6 +347,7 @@ class ImplicitALS(Recommender):
                 int(item),
                 float(score),
                 [Contribution(Source.HISTORY, value, code) for value, code in zip(part.tolist(), codes, strict=True)],
+                base=float(self.bases_[item]),
                 additive=True,
                 faithful_to_removal=False,
                 method="closed form of the person's own least squares (Hu, Koren, Volinsky 2008)",
@@ -300,25 +367,18 @@ class ImplicitALS(Recommender):
 
     def _updated(self, additions: Dataset) -> None:
         """Solve the people and items of the new interactions again, the others held fixed."""
-        from scipy.sparse import csr_matrix
-
-        new = additions.matrix("one", self.params.min_rating)
-        shape = new.shape
-        indptr = np.append(
-            self.interaction_indptr_,
-            np.full(shape[0] + 1 - len(self.interaction_indptr_), len(self.interaction_items_), dtype=np.int64),
+        had = SparseRows(
+            self.interaction_indptr_, self.interaction_items_, np.ones(len(self.interaction_items_), dtype=np.float32)
         )
-        ones = np.ones(len(self.interaction_items_), dtype=np.float32)
-        together = csr_matrix((ones, self.interaction_items_, indptr), shape=shape) + new
-        by_user = Ragged.of(together)
-        self.interaction_indptr_, self.interaction_items_ = by_user.indptr, by_user.columns
-        item_lengths = np.bincount(by_user.columns, minlength=shape[1])
-        self.known_users_, self.known_items_ = by_user.lengths > 0, item_lengths > 0
-        users = np.unique(new.nonzero()[0])
-        items = np.unique(new.indices)
-
-        self.item_factors_ = lengthened(self.item_factors_, shape[1])
-        self.user_factors_ = lengthened(self.user_factors_, shape[0])
+        rows, users, items = with_additions(had, additions, self.params.min_rating)
+        by_user = Ragged(rows.indptr, rows.indices)
+        self.interaction_indptr_, self.interaction_items_ = by_user
+        self.known_users_ = by_user.lengths > 0
+        item_counts = np.bincount(by_user.columns, minlength=additions.n_items)
+        self.known_items_ = item_counts > 0
+        self._set_bases(item_counts)
+        self.item_factors_ = lengthened(self.item_factors_, additions.n_items)
+        self.user_factors_ = lengthened(self.user_factors_, additions.n_users)
         histories = by_user.take(users)
         self.user_factors_[users] = self._fold_in(histories)
         self._solve_items(items, by_user)
@@ -338,7 +398,7 @@ class ImplicitALS(Recommender):
         )
         spectrum = self._diagonalise(1, of_users=True)
         solution = self.item_factors_[items]
-        solve_rows(
+        solve_implicit_rows(
             0,
             len(items),
             *rows,

@@ -121,7 +121,7 @@ def _conjugate_gradients(
 
 
 @numba.njit(nogil=True, cache=True)
-def solve_rows(
+def solve_implicit_rows(
     begin: int,
     end: int,
     indptr: Int64,

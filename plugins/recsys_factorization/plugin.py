@@ -47,8 +47,8 @@ class ImplicitALSParams(InteractionParams):
     )
     frequency_exponent: float = param(
         0.5,
-        help="How far the regularisation of a person or item grows with the number of its interactions: 0 not at all, "
-        "1 in proportion.",
+        help="How far the regularisation of a person or item grows with its number of interactions plus "
+        "'unobserved_weight' times the mean number: 0 not at all, 1 in proportion.",
         ge=0,
         le=2,
         tune=TuningRange(0.0, 1.0),
@@ -59,6 +59,17 @@ class ImplicitALSParams(InteractionParams):
         help="Sweeps over all people and all items; the objective hardly falls after some fifteen.",
         ge=1,
         le=500,
+    )
+    popularity: float | None = param(
+        None,
+        help="How much popularity counts beside the history: at 1 the share of people who have an item is added to its "
+        "score. auto tries 10, 100, 1 and 0 on data set aside where people have fewer than ten interactions on the "
+        "mean; else it is 0.",
+        empty="auto",
+        ge=0,
+        le=1000,
+        tune=TuningRange(0.0, 3.0),
+        advanced=True,
     )
 
 
@@ -109,6 +120,17 @@ class PureSVDParams(SingularVectorParams, InteractionParams):
         ge=1,
         le=1024,
         tune=TuningRange(4, 128, log=True),
+    )
+    popularity: float | None = param(
+        None,
+        help="How much popularity counts beside the history: at 1 the share of people who have an item is added to its "
+        "score. auto tries 10, 100, 1 and 0 on data set aside where people have fewer than ten interactions on the "
+        "mean; else it is 0.",
+        empty="auto",
+        ge=0,
+        le=1000,
+        tune=TuningRange(0.0, 3.0),
+        advanced=True,
     )
 
 
@@ -167,8 +189,8 @@ class RidgeParams(Params):
     )
     factor_shrinkage: float = param(
         2.0,
-        help="Draws the factors of people and items with few ratings towards the average; as if that many ratings said "
-        "nothing.",
+        help="Draws the factors of people and items with few ratings towards 0, where the averages alone speak; as if "
+        "that many ratings said nothing.",
         unit="ratings",
         gt=0,
         le=1000,
@@ -225,8 +247,8 @@ class SVDPPParams(RidgeParams):
     )
     factor_shrinkage: float = param(
         4.0,
-        help="Draws the factors of people and items with few ratings towards the average; as if that many ratings said "
-        "nothing.",
+        help="Draws the factors of people and items with few ratings towards 0, where the averages alone speak; as if "
+        "that many ratings said nothing.",
         unit="ratings",
         gt=0,
         le=1000,
@@ -235,8 +257,9 @@ class SVDPPParams(RidgeParams):
     )
     set_shrinkage: float = param(
         2000.0,
-        help="Draws what one item adds to people's sets, and one person to items' sets, towards nothing; strongest "
-        "where items, or people, have few ratings.",
+        help="Draws what is read into the mere fact that a person has rated an item towards nothing, most where "
+        "ratings are few: as if this many, over the mean number of ratings of an item or a person, said nothing.",
+        unit="ratings²",
         ge=0,
         le=1_000_000,
         tune=TuningRange(300.0, 10_000.0, log=True),
@@ -291,8 +314,8 @@ class ALSParams(RidgeParams):
     )
     factor_shrinkage: float = param(
         5.0,
-        help="Draws the factors of people and items with few ratings towards the average; as if that many ratings said "
-        "nothing.",
+        help="Draws the factors of people and items with few ratings towards 0, where the averages alone speak; as if "
+        "that many ratings said nothing.",
         unit="ratings",
         gt=0,
         le=1000,
@@ -327,8 +350,8 @@ class NMFParams(ALSParams):
     )
     factor_shrinkage: float = param(
         2.0,
-        help="Draws the factors of people and items with few ratings towards nothing; as if that many ratings said "
-        "nothing.",
+        help="Draws the factors of people and items with few ratings towards 0, where the averages alone speak; as if "
+        "that many ratings said nothing.",
         unit="ratings",
         gt=0,
         le=1000,
@@ -431,6 +454,8 @@ BPR = AlgorithmSpec(
     params=BPRParams,
     capabilities=Capabilities(
         serves=Serves.HISTORY,
+        explains=True,
+        additive=True,
         updates_live=True,
         similar_items=True,
         item_embeddings=True,
@@ -457,9 +482,11 @@ class BayesianFMParams(Params):
         ge=2,
         le=10_000,
     )
-    implicit_sets: bool = param(
-        True,
-        help="Also learn from which items a person has rated, and from who has rated an item, whatever the ratings.",
+    implicit_sets: bool | None = param(
+        None,
+        help="Also learn from which items a person has rated, and from who has rated an item, whatever the ratings. "
+        "auto does where there are more than 20,000 ratings; with fewer it tries both on ratings set aside.",
+        empty="auto",
         tune=TuningRange(choices=(True, False)),
     )
     side_features: bool = param(

@@ -66,6 +66,7 @@ def truncated_svd(rows: SparseRows, n_columns: int, rank: int, run: RunContext, 
         before, values = values, _singular_values(images)[:rank]
         run.progress(min(1.0, (round_ + 1) / 12), f"round {round_ + 1}")
         basis = _orthonormal(sparse_times_dense(by_column, images, run.threads))
+        del images
         if np.abs(values - before).max(initial=0.0) <= _TOLERANCE * values.max(initial=0.0):
             break
     squares, turn = _eigenvectors(_gram(sparse_times_dense(rows, basis, run.threads)))

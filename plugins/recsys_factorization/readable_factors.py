@@ -18,19 +18,22 @@ _TOP_CATEGORIES = 5
 _NAMING_CATEGORIES = 2
 _LEAST_LIFT = 0.05
 _FEWEST_ITEMS = 3
+_SUPPORT = 10.0
 
 
 def describe_factors(factors: Float32, shares: npt.NDArray[Any], train: Dataset) -> list[Factor]:
     """What each column of `factors` stands for.
 
-    An item stands for a factor by its weight times the factor's share of all the item's weights: items that have much
-    of it and little else come first. A category's lift is its share among the items, each counted by how it stands for
-    the factor, less its share among all items.
+    An item stands for a factor by how much it has of it times the factor's share of all that the item has: items that
+    have much of it and little else come first. With n ratings this counts n / (n + 10), as what an item has that few
+    have rated tells of those few, not of the item. A category's lift is its share among the items, each counted by how
+    it stands for the factor, less its share among all items.
 
     factors: float32 (n_items, factors), not negative. shares: float (factors,), of what all factors add together.
     """
     totals = factors.sum(axis=1, keepdims=True)
-    typical = factors * np.divide(factors, totals, out=np.zeros_like(factors), where=totals > 0)
+    support = (train.item_counts / (train.item_counts + _SUPPORT)).astype(np.float32)[:, None]
+    typical = support * factors * np.divide(factors, totals, out=np.zeros_like(factors), where=totals > 0)
     names, lifts = _lifts(typical, train)
     found: list[Factor] = []
     for place, share in enumerate(shares):
@@ -45,7 +48,7 @@ def describe_factors(factors: Float32, shares: npt.NDArray[Any], train: Dataset)
             Factor(
                 _name(place, [names[code] for code in rising], titles, taken),
                 tuple(int(item) for item in items),
-                tuple(float(factors[item, place]) for item in items),
+                tuple(float(weights[item]) for item in items),
                 tuple(names[code] for code in rising),
                 tuple(float(lifts[place, code]) for code in rising),
                 float(share),

@@ -20,7 +20,8 @@ from recsys_desktop.api.dataset import Bool, Float32, Int32, Int64
 from recsys_desktop.api.state_checks import require_array, require_rows
 from recsys_desktop.toolkit.parallel import in_blocks
 from recsys_desktop.toolkit.products import SparseRows
-from recsys_factorization.arrays import Float64, known_ratings, lengthened, merged, rows_of_columns, taken_rows
+from recsys_factorization.arrays import Float64, known_ratings, lengthened, merged, rows_of_columns
+from recsys_factorization.divergence import require_converging
 from recsys_factorization.ridge_kernels import solve_ridge_rows
 
 ROWS_PER_BLOCK = 512
@@ -33,13 +34,12 @@ class RidgeRecommender(Recommender):
     minimises sum (y_i - w.x_i)^2 + bias_shrinkage b_u^2 + (regularisation n + factor_shrinkage) |p_u|^2: exactly the
     objective of the training for this person, the items held fixed. So a person is their history.
 
-    Parameters used: regularisation, factor_shrinkage, bias_shrinkage. A subclass's `_fit` calls `_begin`, sets
-    `item_biases_` and `item_factors_`, and calls `_finish`.
-
     Fitted state: mean_, spread_ (rating units); item_biases_ float32 (n_items,) and item_factors_ float32 (n_items,
     factors), user_biases_ and user_factors_ likewise, in units of the spread; rated_indptr_, rated_items_, ratings_:
     the training ratings by user.
     """
+
+    # A `_fit` calls `_begin`, sets `item_biases_` and `item_factors_`, and calls `_finish`.
 
     solver: ClassVar[Any] = staticmethod(solve_ridge_rows)
     """The kernel that solves one side: of the signature, and for the objective, of `solve_ridge_rows`."""
@@ -93,6 +93,22 @@ class RidgeRecommender(Recommender):
         penalty[:, 1] = self.params.regularisation * lengths + self.params.factor_shrinkage
         return penalty
 
+    def _penalty_per_rating(self, counts: Int64) -> Float32:
+        """The penalty of each row, divided among its ratings: float32 (rows, 2)."""
+        penalty: Float32 = self._penalty(counts) / np.maximum(counts, 1).astype(np.float32)[:, None]
+        return penalty
+
+    def _log_loss(self, run: RunContext, epoch: int, squared: float) -> None:
+        """Log the root of a mean squared error in units of the spread, in rating units.
+
+        Raises
+        ------
+        CannotFit: it is not finite.
+        """
+        loss = self.spread_ * float(np.sqrt(squared))
+        require_converging(loss)
+        run.log(epoch + 1, loss=loss)
+
     def _deviations(self, rated: SparseRows) -> Float32:
         """float32 (entries,): the ratings in units of the spread, less mean and item bias."""
         deviations: Float32 = ((rated.data - self.mean_) / self.spread_).astype(np.float32)
@@ -101,7 +117,7 @@ class RidgeRecommender(Recommender):
 
     def _solve_people(self, rated: SparseRows, threads: int = 1) -> Float32:
         """(b_u, p_u) of people with these ratings of known items: float32 (n, 1 + factors)."""
-        return solve_rows(
+        return ridge_solutions(
             rated._replace(data=self._deviations(rated)),
             with_constant(self.item_factors_),
             self._penalty(np.diff(rated.indptr)),
@@ -114,14 +130,18 @@ class RidgeRecommender(Recommender):
         return known_ratings(query, self.known_items_)
 
     def _serves(self, query: Query) -> Bool:
-        return np.diff(self._histories(query).indptr) > 0
+        return np.diff(known_ratings(query, self.known_items_).indptr) > 0
 
     def predictable_items(self) -> Bool:
         """All: an item without ratings is taken to be an average one."""
         return np.ones(self.n_items, dtype=np.bool_)
 
     def _score(self, query: Query, items: Int32 | None) -> Float32:
-        people = self._solve_people(self._histories(query))
+        return self._scores(self._histories(query), items)
+
+    def _scores(self, rated: SparseRows, items: Int32 | None) -> Float32:
+        """Of people with these ratings of known items: float32 (n, n_items) or (n, len(items))."""
+        people = self._solve_people(rated)
         people *= np.float32(self.spread_)
         factors, biases = self.item_factors_, self.item_biases_
         if items is not None:
@@ -132,8 +152,10 @@ class RidgeRecommender(Recommender):
         return scores
 
     def _explain(self, query: Query, items: Int32, scores: Float32) -> list[Explanation]:
+        return self._explanations(self._histories(query), items, scores)
+
+    def _explanations(self, rated: SparseRows, items: Int32, scores: Float32) -> list[Explanation]:
         """score_j = base_j + sum over the history i of x_j^T A^-1 x_i y_i, A being the person's own ridge matrix."""
-        rated = self._histories(query)
         parts = self.spread_ * self._contributions(rated, items)
         codes = rated.indices.tolist()
         return [
@@ -144,7 +166,7 @@ class RidgeRecommender(Recommender):
                 base=self.mean_ + self.spread_ * float(self.item_biases_[item]),
                 additive=True,
                 faithful_to_removal=False,
-                method="closed form of the person's own ridge regression; the base is the item's average",
+                method="closed form of the person's own ridge regression; the base is the mean and the item's bias",
             )
             for item, score, part in zip(items, scores, parts, strict=True)
         ]
@@ -188,7 +210,7 @@ class RidgeRecommender(Recommender):
         return SparseRows.of(additions.matrix("rating"))
 
     def _refold(self, users: npt.NDArray[Any], rated: SparseRows) -> None:
-        solution = self._solve_people(taken_rows(rated, users))
+        solution = self._solve_people(rated.take(users))
         self.user_biases_[users], self.user_factors_[users] = solution[:, 0], solution[:, 1:]
 
     def _solve_items(self, items: npt.NDArray[Any], rated: SparseRows) -> None:
@@ -197,11 +219,11 @@ class RidgeRecommender(Recommender):
         deviations -= self.user_biases_[by_item.indices]
         penalty = self._penalty(np.diff(by_item.indptr))
         features = with_constant(self.user_factors_)
-        solution = solve_rows(by_item._replace(data=deviations), features, penalty, solver=self.solver)
+        solution = ridge_solutions(by_item._replace(data=deviations), features, penalty, solver=self.solver)
         self.item_biases_[items], self.item_factors_[items] = solution[:, 0], solution[:, 1:]
 
 
-def solve_rows(
+def ridge_solutions(
     rows: SparseRows, features: Float32, penalty: Float32, threads: int = 1, solver: Any = solve_ridge_rows
 ) -> Float32:
     """A ridge regression for each row: float32 (rows, dimensions); see `solve_ridge_rows`."""

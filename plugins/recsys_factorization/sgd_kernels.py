@@ -26,7 +26,9 @@ def descend_on_ratings(
     """One gradient step on each of the ratings `begin` to `end`, in place; the sum of squared errors met on the way.
 
     The step of one rating is that of (target - b_u - b_i - p_u.q_i)^2 + penalty[u, 0] b_u^2 + penalty[u, 1] |p_u|^2 +
-    penalty[i, 0] b_i^2 + penalty[i, 1] |q_i|^2, of size rate / 2 (Koren, Bell, Volinsky 2009, equation 5).
+    penalty[i, 0] b_i^2 + penalty[i, 1] |q_i|^2, of size rate / 2 (Koren, Bell, Volinsky 2009, equation 5). The gradient
+    of the penalty is taken where the step ends: w = (w + rate error x) / (1 + rate penalty), which no penalty, however
+    large, throws beyond 0.
 
     Parameters
     ----------
@@ -36,7 +38,7 @@ def descend_on_ratings(
     """
     dimensions = user_factors.shape[1]
     squared = 0.0
-    step = np.float32(rate)
+    step, one = np.float32(rate), np.float32(1.0)
     for at in range(begin, end):
         user, item = users[at], items[at]
         person, thing = user_factors[user], item_factors[item]
@@ -46,12 +48,12 @@ def descend_on_ratings(
         error = targets[at] - user_biases[user] - item_biases[item] - inner
         squared += error * error
         weighted = step * error
-        user_biases[user] += weighted - step * user_penalty[user, 0] * user_biases[user]
-        item_biases[item] += weighted - step * item_penalty[item, 0] * item_biases[item]
-        user_decay = np.float32(1.0) - step * user_penalty[user, 1]
-        item_decay = np.float32(1.0) - step * item_penalty[item, 1]
+        user_biases[user] = (user_biases[user] + weighted) / (one + step * user_penalty[user, 0])
+        item_biases[item] = (item_biases[item] + weighted) / (one + step * item_penalty[item, 0])
+        user_decay = one / (one + step * user_penalty[user, 1])
+        item_decay = one / (one + step * item_penalty[item, 1])
         for f in range(dimensions):
             before = person[f]
-            person[f] = user_decay * before + weighted * thing[f]
-            thing[f] = item_decay * thing[f] + weighted * before
+            person[f] = user_decay * (before + weighted * thing[f])
+            thing[f] = item_decay * (thing[f] + weighted * before)
     return squared

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -34,6 +35,14 @@ class Encoding(NamedTuple):
     def width(self) -> int:
         """The columns of the design matrix."""
         return len(self.categories) or len(self.edges) + 1
+
+    @property
+    def names(self) -> list[str]:
+        """What to call each column of the design matrix."""
+        if self.categories:
+            return [f"{self.name} {category}" for category in self.categories]
+        low, high = [f"{self.name} below {self.edges[0]:g}"], [f"{self.name} from {self.edges[-1]:g}"]
+        return low + [f"{self.name} {begin:g} to {end:g}" for begin, end in pairwise(self.edges)] + high
 
 
 def fit_encodings(table: FeatureTable, active: npt.NDArray[np.bool_]) -> list[Encoding]:

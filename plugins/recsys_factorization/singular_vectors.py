@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys_desktop.api import (
-    CannotFit,
     Contribution,
     Dataset,
     DataShape,
@@ -23,7 +22,7 @@ from recsys_desktop.api import (
 )
 from recsys_desktop.api.dataset import Bool, Float32, Int32, Int64
 from recsys_desktop.api.state_checks import require_array, require_rows
-from recsys_desktop.toolkit.bias import Biases, fit_biases, rated_histories
+from recsys_desktop.toolkit.bias import Biases, fit_biases
 from recsys_desktop.toolkit.held_out_choice import (
     MOST_INTERACTIONS,
     StretchOfRun,
@@ -32,24 +31,35 @@ from recsys_desktop.toolkit.held_out_choice import (
     choice_seconds,
 )
 from recsys_desktop.toolkit.products import SparseRows, sparse_times_dense
-from recsys_factorization.arrays import lengthened, merged, rows_of_columns, taken_rows
+from recsys_factorization.arrays import (
+    Changed,
+    known_ratings,
+    lengthened,
+    own_places,
+    rows_of_columns,
+    with_additions,
+    with_ratings,
+)
 from recsys_factorization.plugin import PURE_SVD, TRUNCATED_SVD, PureSVDParams, SingularVectorParams, TruncatedSVDParams
+from recsys_factorization.popularity_base import WEIGHTS, are_short, may_be_short, popularity_bases
 from recsys_factorization.randomised_svd import Decomposition, truncated_svd
+from recsys_factorization.rehearsal import compile_kernels
 
 # In the order in which they win ties: where few data are held out, chance alone can make one vector look as good.
 _RANKS = (8, 5, 3, 2, 1, 12, 18, 27, 40, 64)
 _FLOOR = 1.15
 _TRIAL_SPAN = 0.7
+# For forecasts: seconds to find the place of a held-out item, for each interaction and item of the catalogue.
+_FIND_PLACES = 3e-11
 
 
 class SingularVectorModel(Recommender):
     """With V the leading right singular vectors of D X, a history x scores x V V^T (Cremonesi, Koren, Turrin 2010,
     "Performance of recommender algorithms on top-N recommendation tasks", section 3.3).
 
-    X (users, items) holds what a subclass makes of the interactions, and 0 where there are none; D divides each
-    person's row by (number of entries) ^ history_exponent, so that those with long histories do not outvote the rest.
-    A subclass says how many vectors are kept. V alone is learnt: a person is folded in exactly, and each entry of the
-    history adds its own part to the score.
+    X (users, items) holds a value for each interaction, and 0 where there are none; D divides each person's row by
+    (number of entries) ^ history_exponent, so that those with long histories do not outvote the rest. V alone is
+    learnt: a person is folded in exactly, and each entry of the history adds its own part to the score.
 
     While fitting, the share of the squared entries of D X that the first 1, 2, ... ranks explain, and the relative
     error of reconstruction, are logged, one step a rank.
@@ -86,13 +96,14 @@ class SingularVectorModel(Recommender):
         rank = min(self.params.rank or _RANKS[-1], shape.n_users, shape.n_items)
         width = rank + max(10, rank // 2)
         entries = shape.n_interactions
-        memory = 44 * entries + 4 * width * (shape.n_users + 3 * shape.n_items) + 4 * rank * shape.n_users
+        memory = 44 * entries + 4 * width * (shape.n_users + 3.3 * shape.n_items) + 4 * rank * shape.n_users
         seconds = _seconds(entries, width)
         if self.params.rank is None:
             memory += choice_memory(shape)
             typical = _RANKS[0]
             seconds = _seconds(min(entries, MOST_INTERACTIONS), width) + _seconds(entries, typical)
             seconds += choice_seconds(shape, len(_RANKS))
+            seconds += len(_RANKS) * _FIND_PLACES * min(entries, MOST_INTERACTIONS) * shape.n_items
         return Forecast(int(memory) + (3 << 20), 0.1 + seconds, cheaper="popularity")
 
     def check_state(self) -> None:
@@ -106,9 +117,8 @@ class SingularVectorModel(Recommender):
         require_array("entries_", self.entries_, self.entry_items_.shape, np.float32)
 
     def _fit(self, train: Dataset, run: RunContext) -> None:
+        compile_kernels(self, run)
         rows = self._interactions(train)
-        if not len(rows.indices):
-            raise CannotFit("no interaction counts: lower 'min_rating'")
         self._hold(rows, train.n_items)
         self._begin(train, run)
         centred = self._centred(rows)
@@ -170,25 +180,27 @@ class SingularVectorModel(Recommender):
         return history.indices.tolist(), parts
 
     def item_embeddings(self) -> Float32:
-        """float32 (n_items, rank), V times the singular values; NaN for items without interactions."""
+        """float32 (n_items, rank), V times the singular values, in which an item's length tells how much the patterns
+        have of it; NaN for items without interactions. With `user_embeddings` they multiply to x V V^T."""
         embeddings = self.item_factors_ * self.singular_values_
         embeddings[~self.known_items_] = np.nan
         return embeddings
 
     def user_embeddings(self) -> Float32:
-        """float32 (n_users, rank), x V; NaN for users without interactions."""
-        embeddings: Float32 = np.where(self.known_users_[:, None], self.user_factors_, np.float32(np.nan))
+        """float32 (n_users, rank), x V over the singular values; NaN for users without interactions."""
+        embeddings = np.zeros_like(self.user_factors_)
+        np.divide(self.user_factors_, self.singular_values_, out=embeddings, where=self.singular_values_ > 0)
+        embeddings[~self.known_users_] = np.nan
         return embeddings
 
     def _updated(self, additions: Dataset) -> None:
         """Fold in the people, then the items, of the new interactions: v_j = X_j^T D^2 (X V) / s^2 of those who have j,
         which is the equation that V solves."""
-        new = self._interactions(additions)
-        rows = merged(SparseRows(self.entry_indptr_, self.entry_items_, self.entries_), new)
+        had = SparseRows(self.entry_indptr_, self.entry_items_, self.entries_)
+        rows, users, items = self._with_additions(had, additions)
         self._hold(rows, additions.n_items)
         self.item_factors_ = lengthened(self.item_factors_, additions.n_items)
         self.user_factors_ = lengthened(self.user_factors_, additions.n_users)
-        users, items = np.flatnonzero(np.diff(new.indptr) > 0), np.unique(new.indices)
         self._take_in(items, rows)
         self._refold(users, rows)
         centred = self._centred(rows)
@@ -198,76 +210,134 @@ class SingularVectorModel(Recommender):
         self.item_factors_[items] = np.divide(found, squares, out=np.zeros_like(found), where=squares > 0)
         self._refold(users, rows)
 
+    @abstractmethod
+    def _with_additions(self, had: SparseRows, additions: Dataset) -> Changed:
+        """The interactions with new ones, as `_interactions` holds them."""
+
     def _take_in(self, items: npt.NDArray[Any], rows: SparseRows) -> None:
         """What a subclass learns anew of these items from all interactions."""
 
     def _refold(self, users: npt.NDArray[Any], rows: SparseRows) -> None:
-        self.user_factors_[users] = sparse_times_dense(self._centred(taken_rows(rows, users)), self.item_factors_)
+        self.user_factors_[users] = sparse_times_dense(self._centred(rows.take(users)), self.item_factors_)
 
 
 class PureSVD(SingularVectorModel):
-    """PureSVD: every interaction is 1, and the score of an item is its entry of x V V^T. See the base class.
+    """PureSVD: every interaction is 1, and the score of an item is its entry of x V V^T (see the base class).
+
+    To it comes popularity times the share of people who have the item, which the leading vectors do not hold where
+    people have one or two interactions each: those are single items then. Unless `popularity` is given, it is 0 where
+    people have 10 interactions or more on the mean, and else 10, 100, 1 and 0 are tried with each rank.
 
     Unless `rank` says how many singular vectors are kept, one decomposition without a tenth of everybody's interactions
     is cut to ten ranks from 1 to 64, and the number that ranks the tenth best is taken: the share of the entries that a
     vector explains does not tell whether it is a pattern or chance. Vectors that chance would explain are left out.
+
+    Fitted state beyond the base class: bases_ float32 (n_items,), what popularity adds.
     """
 
     spec = PURE_SVD
-    state_version = 2
+    state_version = 3
     params: PureSVDParams
+
+    bases_: Float32
     method = "projection onto singular vectors: each item of the history adds its part"
 
-    def _decomposition(self, scaled: SparseRows, train: Dataset, run: RunContext) -> Decomposition:
-        if self.setting("rank") is None:
-            self.chosen_ = {"rank": self._best_rank(train, run)}
-            run = StretchOfRun(run, _TRIAL_SPAN, 1.0)
-        return super()._decomposition(scaled, train, run)
+    def estimate(self, shape: DataShape) -> Forecast:
+        """Forecast; see the base class."""
+        forecast = super().estimate(shape)
+        options = len(_RANKS) if self.params.rank is None else 1
+        if self.params.popularity is not None or not may_be_short(shape):
+            return forecast
+        seconds = choice_seconds(shape, options * (len(WEIGHTS) - 1))
+        if self.params.rank is not None:
+            seconds = 2 * forecast.seconds + choice_seconds(shape, len(WEIGHTS))
+            return forecast._replace(seconds=seconds, memory_bytes=forecast.memory_bytes + choice_memory(shape))
+        return forecast._replace(seconds=forecast.seconds + seconds)
+
+    def check_state(self) -> None:
+        """As `Recommender.check_state`."""
+        super().check_state()
+        require_array("bases_", self.bases_, (self.n_items,), np.float32)
 
     @classmethod
     def migrate_params(cls, params: dict[str, Any], version: int) -> dict[str, Any]:
-        """In version 1 vectors below a floor were left out; how many were kept is in the state."""
-        return {name: value for name, value in params.items() if name != "noise_floor"}
+        """In version 1 vectors below a floor were left out (how many were kept is in the state); in versions 1 and 2
+        popularity counted nothing."""
+        kept = {name: value for name, value in params.items() if name != "noise_floor"}
+        return {**kept, "popularity": 0.0}
 
     def migrate_state(self, fitted: dict[str, Any], version: int) -> dict[str, Any]:
-        """As it was: only the parameters changed."""
-        return fitted
+        """As it was, with a popularity that counts nothing."""
+        return {**fitted, "bases_": np.zeros(len(fitted["known_items_"]), dtype=np.float32)}
+
+    def _decomposition(self, scaled: SparseRows, train: Dataset, run: RunContext) -> Decomposition:
+        if None in (self.setting("rank"), self.setting("popularity")):
+            run = self._choose(train, np.diff(scaled.indptr), run)
+        self._set_bases()
+        return super()._decomposition(scaled, train, run)
 
     def _kept(self, found: Decomposition) -> int:
         if self.params.rank is not None:
             return super()._kept(found)
         kept = min(int(self.setting("rank")), self._above_chance(found, _FLOOR))
-        self.chosen_ = {"rank": kept}
+        self.chosen_ = {**(self.chosen_ or {}), "rank": kept}
         return kept
 
-    def _best_rank(self, train: Dataset, run: RunContext) -> int:
+    def _choose(self, train: Dataset, lengths: Int64, run: RunContext) -> RunContext:
+        """Settle the parameters that were left open; the rest of the run."""
+        rank, popularity = self.setting("rank"), self.setting("popularity")
+        ranks = _RANKS if rank is None else (rank,)
+        weights: tuple[float, ...] = (popularity,)
+        if popularity is None:
+            weights = WEIGHTS if are_short(lengths) else (0.0,)
+        options = [(rank, popularity) for popularity in weights for rank in ranks]
+        rank, popularity = options[0] if len(options) == 1 else self._best(options, train, run)
+        best = {"rank": rank, "popularity": popularity}
+        self.chosen_ = {name: value for name, value in best.items() if getattr(self.params, name) is None}
+        return StretchOfRun(run, _TRIAL_SPAN, 1.0) if len(options) > 1 else run
+
+    def _best(self, options: list[tuple[int, float]], train: Dataset, run: RunContext) -> tuple[int, float]:
+        """The best of some ranks and weights of popularity."""
         widest: list[_Widest] = []
 
-        def trial(rank: int, kept: Dataset, part: RunContext) -> Recommender:
+        def trial(option: tuple[int, float], kept: Dataset, part: RunContext) -> Recommender:
             if not widest:
-                params = self.params.model_copy(update={"rank": _RANKS[-1]})
+                params = self.params.model_copy(update={"rank": max(rank for rank, _ in options), "popularity": 0.0})
                 widest.append(_Widest(params).fit(kept, part))
-            return widest[0]._cut_to(min(rank, widest[0].above_chance))
+            rank, popularity = option
+            most = widest[0].above_chance if self.params.rank is None else rank
+            return widest[0]._cut_to(min(rank, most), popularity)
 
-        return best_on_held_out(_RANKS, trial, train, run, span=_TRIAL_SPAN, min_rating=self.params.min_rating)
+        return best_on_held_out(options, trial, train, run, span=_TRIAL_SPAN, min_rating=self.params.min_rating)
 
-    def _cut_to(self, rank: int) -> PureSVD:
-        """This model with the first `rank` singular vectors."""
+    def _cut_to(self, rank: int, popularity: float) -> PureSVD:
+        """This model with the first `rank` singular vectors, and another weight of popularity."""
         model = copy.copy(self)
+        model.params = self.params.model_copy(update={"popularity": popularity})
+        model._set_bases()
         model.item_factors_ = np.ascontiguousarray(self.item_factors_[:, :rank])
         model.singular_values_ = self.singular_values_[:rank]
         model.user_factors_ = self.user_factors_[:, :rank]
         return model
 
+    def _set_bases(self) -> None:
+        counts = np.bincount(self.entry_items_, minlength=len(self.known_items_))
+        self.bases_ = popularity_bases(self.setting("popularity"), counts, int(np.count_nonzero(self.known_users_)))
+
     def _interactions(self, data: Dataset) -> SparseRows:
         return SparseRows.of(data.matrix("one", self.params.min_rating))
 
+    def _with_additions(self, had: SparseRows, additions: Dataset) -> Changed:
+        return with_additions(had, additions, self.params.min_rating)
+
     def _asked(self, query: Query) -> SparseRows:
         rows = SparseRows.of(query.matrix(self.n_items, "one", self.params.min_rating))
-        return rows.with_columns(_own_places(self.known_items_))
+        return rows.with_columns(own_places(self.known_items_))
 
     def _score(self, query: Query, items: Int32 | None) -> Float32:
-        return self._projections(query, items)
+        scores = self._projections(query, items)
+        scores += self.bases_ if items is None else self.bases_[items]
+        return scores
 
     def _explain(self, query: Query, items: Int32, scores: Float32) -> list[Explanation]:
         codes, parts = self._parts(query, items)
@@ -276,12 +346,16 @@ class PureSVD(SingularVectorModel):
                 int(item),
                 float(score),
                 [Contribution(Source.HISTORY, float(value), code) for value, code in zip(part, codes, strict=True)],
+                base=float(self.bases_[item]),
                 additive=True,
                 faithful_to_removal=True,
                 method=self.method,
             )
             for item, score, part in zip(items, scores, parts, strict=True)
         ]
+
+    def _take_in(self, items: npt.NDArray[Any], rows: SparseRows) -> None:
+        self._set_bases()
 
 
 class _Widest(PureSVD):
@@ -296,8 +370,8 @@ class _Widest(PureSVD):
 
 class RatingSVD(SingularVectorModel):
     """Truncated SVD of ratings, imputed by bias: X is rating - mean - b_u - b_i, so that a missing rating is taken to
-    be what the biases say, and a prediction is those plus the entry of x V V^T. See the base class; the biases are
-    those of `fit_biases`, and a person's own is folded in from the history.
+    be what the biases say, and a prediction is those plus the entry of x V V^T (see the base class). The biases are
+    shrunk as strongly as their spread in the data asks for, and a person's own is folded in from the history.
 
     Vectors whose singular values are below noise_floor times what chance would give, |D X|_Frobenius (1 / sqrt(people)
     + 1 / sqrt(items)), are left out, down to one.
@@ -330,8 +404,11 @@ class RatingSVD(SingularVectorModel):
     def _interactions(self, data: Dataset) -> SparseRows:
         return SparseRows.of(data.matrix("rating"))
 
+    def _with_additions(self, had: SparseRows, additions: Dataset) -> Changed:
+        return with_ratings(had, additions)
+
     def _asked(self, query: Query) -> SparseRows:
-        return rated_histories(query, self.n_items).with_columns(_own_places(self.known_items_))
+        return known_ratings(query, self.known_items_)
 
     def _centred(self, rows: SparseRows) -> SparseRows:
         biases = self._biases
@@ -384,8 +461,3 @@ class RatingSVD(SingularVectorModel):
 def _seconds(entries: int, width: int) -> float:
     """Of the decomposition of so many entries in a subspace of so many dimensions."""
     return 2.4e-8 * entries * (width + 30)
-
-
-def _own_places(known: Bool) -> Int32:
-    """Columns by themselves, -1 where not known: int32 (n_items,)."""
-    return np.where(known, np.arange(len(known)), -1).astype(np.int32)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from recsys_desktop.api import Dataset, DataShape, Forecast, RunContext
-from recsys_desktop.api.dataset import Float32, Int64
-from recsys_desktop.toolkit.parallel import announce_compilation
 from recsys_factorization.plugin import SVD, SVDParams
-from recsys_factorization.ridge_kernels import solve_ridge_rows
+from recsys_factorization.rehearsal import compile_kernels
 from recsys_factorization.ridge_recommender import RidgeRecommender
 from recsys_factorization.sgd_kernels import descend_on_ratings
 
@@ -23,8 +21,9 @@ class BiasedSVD(RidgeRecommender):
     order, with a step that falls linearly to 0 over the epochs, minimises the squared errors in units of the spread +
     sum_u ((regularisation n_u + factor_shrinkage) |p_u|^2 + bias_shrinkage b_u^2) + the same for items, n being the
     number of ratings; the unit makes one default serve scales of five stars and of ten points. People are then folded
-    in by ridge regression, which is the exact minimum for them (see the base class, which also lists the fitted
-    state).
+    in by ridge regression, which is the exact minimum for them (see the base class).
+
+    Fitted state: that of the base class.
     """
 
     spec = SVD
@@ -37,7 +36,7 @@ class BiasedSVD(RidgeRecommender):
         return Forecast(int(memory), 0.1 + self.params.epochs * ratings * (factors + 20) / 1.2e9, cheaper="bias")
 
     def _fit(self, train: Dataset, run: RunContext) -> None:
-        announce_compilation(run, descend_on_ratings, solve_ridge_rows)
+        compile_kernels(self, run)
         rated = self._begin(train)
         generator = run.generator("svd")
         order = generator.permutation(len(rated.indices))
@@ -78,10 +77,5 @@ class BiasedSVD(RidgeRecommender):
                 )
             if run.should_stop:
                 break
-            run.log(epoch + 1, loss=self.spread_ * float(np.sqrt(squared / len(targets))))
+            self._log_loss(run, epoch, squared / len(targets))
         self._finish(run)
-
-    def _penalty_per_rating(self, counts: Int64) -> Float32:
-        """The penalty of each row, divided among its ratings: float32 (rows, 2)."""
-        penalty: Float32 = self._penalty(counts) / np.maximum(counts, 1).astype(np.float32)[:, None]
-        return penalty

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -10,21 +10,20 @@ import numpy.typing as npt
 from recsys_desktop.api import Dataset, DataShape, Explanation, Forecast, Query, RunContext
 from recsys_desktop.api.dataset import Float32, Int32, Int64
 from recsys_desktop.api.state_checks import require_array
-from recsys_desktop.toolkit.parallel import announce_compilation, in_blocks
+from recsys_desktop.toolkit.parallel import in_blocks
 from recsys_desktop.toolkit.products import SparseRows
-from recsys_factorization.arrays import Float64, known_ratings, lengthened, rows_of_columns
+from recsys_factorization.arrays import Float64, known_ratings, lengthened, rows_of_columns, set_shares
 from recsys_factorization.plugin import SVDPP, SVDPPParams
-from recsys_factorization.ridge_kernels import solve_ridge_rows
+from recsys_factorization.rehearsal import compile_kernels
 from recsys_factorization.ridge_recommender import (
     ROWS_PER_BLOCK,
     RidgeRecommender,
     ridge_contributions,
-    solve_rows,
+    ridge_solutions,
     with_constant,
 )
 from recsys_factorization.svdpp_kernels import descend_with_sets, sum_sets
 from recsys_factorization.temporal import TemporalBiases, times_of
-from recsys_factorization.temporal_kernels import distances_in_time, fit_item_times, lines
 
 _RATINGS_PER_CALL = 100_000
 _INITIAL_LENGTH = 0.1
@@ -91,15 +90,14 @@ class SVDPlusPlus(RidgeRecommender):
             require_array("temporal_['period_biases']", temporal.period_biases, (self.n_items, periods), np.float32)
 
     def _fit(self, train: Dataset, run: RunContext) -> None:
-        announce_compilation(run, distances_in_time, lines, fit_item_times)
-        announce_compilation(run, descend_with_sets, sum_sets, solve_ridge_rows)
+        compile_kernels(self, run)
         self._begin(train)
         self._begin_temporal(train)
         generator = run.generator("svdpp")
         factors = self.params.factors
         length = np.float32(_INITIAL_LENGTH / np.sqrt(factors))
-        users = _Side.begin(self._rated, train.n_users, length, factors, generator)
-        items = _Side.begin(self._rated.transposed(train.n_items), train.n_items, length, factors, generator)
+        users = _Learnt.begin(self._rated, train.n_users, length, factors, generator)
+        items = _Learnt.begin(self._rated.transposed(train.n_items), train.n_items, length, factors, generator)
         for side in (users, items):
             side.ratings.data[:] = (side.ratings.data - np.float32(self.mean_)) / np.float32(self.spread_)
             side.penalty = self._penalty_per_rating(side.lengths)
@@ -116,7 +114,7 @@ class SVDPlusPlus(RidgeRecommender):
         self.set_factors_, self.user_set_factors_ = items.members, users.members
         self._finish(run)
 
-    def _descend(self, users: _Side, items: _Side, generator: np.random.Generator, run: RunContext) -> None:
+    def _descend(self, users: _Learnt, items: _Learnt, generator: np.random.Generator, run: RunContext) -> None:
         """Epochs over the ratings, by user and by item in turn."""
         epochs = self._epochs(len(users.ratings.data))
         if self.params.epochs is None:
@@ -133,16 +131,11 @@ class SVDPlusPlus(RidgeRecommender):
                 run.progress((epoch + before / done[-1]) / epochs, f"epoch {epoch + 1} of {epochs}")
                 squared += rows.descend(columns, order, begin, end, rate)
                 begin = end
-            rows.sum_sets(columns.members, run.threads)
+            rows.renew_sets(columns.members, run.threads)
             if run.should_stop:
                 break
-            run.log(epoch + 1, loss=self.spread_ * float(np.sqrt(squared / done[-1])))
-        items.sum_sets(users.members, run.threads)
-
-    def _penalty_per_rating(self, counts: Int64) -> Float32:
-        """The penalty of each row, divided among its ratings: float32 (rows, 2)."""
-        penalty: Float32 = self._penalty(counts) / np.maximum(counts, 1).astype(np.float32)[:, None]
-        return penalty
+            self._log_loss(run, epoch, squared / done[-1])
+        items.renew_sets(users.members, run.threads)
 
     def _begin_temporal(self, train: Dataset) -> None:
         """Fit what moves with time, and take it out of the training ratings."""
@@ -164,15 +157,10 @@ class SVDPlusPlus(RidgeRecommender):
         part = self.item_sets_ / np.maximum(self.item_counts_, 1).astype(np.float32)[:, None]
         return self.item_factors_ - part
 
-    def _set_shares(self, rated: SparseRows) -> Float32:
-        """float32 (people,): 1 / sqrt(size of the history)."""
-        shares: Float32 = (1 / np.sqrt(np.maximum(np.diff(rated.indptr), 1))).astype(np.float32)
-        return shares
-
     def _solve_people(self, rated: SparseRows, threads: int = 1) -> Float32:
         factors = self._history_factors
         sets = np.zeros((rated.n_rows, factors.shape[1]), dtype=np.float32)
-        shares = self._set_shares(rated)
+        shares = set_shares(np.diff(rated.indptr))
         in_blocks(
             lambda begin, end: sum_sets(begin, end, rated.indptr, rated.indices, self.set_factors_, shares, sets),
             rated.n_rows,
@@ -185,14 +173,14 @@ class SVDPlusPlus(RidgeRecommender):
             part = slice(begin, begin + (1 << 14))
             targets[part] -= np.einsum("nf,nf->n", sets[owners[part]], factors[rated.indices[part]])
         penalty = self._penalty(np.diff(rated.indptr))
-        solution = solve_rows(rated._replace(data=targets), with_constant(factors), penalty, threads)
+        solution = ridge_solutions(rated._replace(data=targets), with_constant(factors), penalty, threads)
         solution[:, 1:] += sets
         return solution
 
     def _contributions(self, rated: SparseRows, items: Int32) -> Float64:
         """As the base class, the parts of the set included, towards which the regression is drawn."""
         priors = np.zeros((len(rated.indices), 1 + self.params.factors), dtype=np.float32)
-        priors[:, 1:] = self.set_factors_[rated.indices] * self._set_shares(rated)[0]
+        priors[:, 1:] = self.set_factors_[rated.indices] * set_shares(np.diff(rated.indptr))[0]
         return ridge_contributions(
             with_constant(self._history_factors[rated.indices]),
             self._deviations(rated),
@@ -202,40 +190,37 @@ class SVDPlusPlus(RidgeRecommender):
         )
 
     def _histories(self, query: Query) -> SparseRows:
-        rated, _, _ = self._timed_histories(query)
-        return rated
+        return self._timed_histories(query).rated
 
-    def _timed_histories(self, query: Query) -> tuple[SparseRows, Int64 | None, Float32 | None]:
-        """Ratings of known items without what moves with time, their times, and the people's slopes."""
+    def _timed_histories(self, query: Query) -> _Timed:
         rated = known_ratings(query, self.known_items_)
         temporal, times = self._temporal, times_of(query, self.n_items)
         if temporal is None or times is None:
-            return rated, None, None
+            return _Timed(rated)
         full = query.matrix(self.n_items, "rating")
         times = times[self.known_items_[full.indices]]
         static, slopes = temporal.static(rated, times)
-        return static, times, slopes
+        return _Timed(static, times, slopes)
 
     def _score(self, query: Query, items: Int32 | None) -> Float32:
-        scores = super()._score(query, items)
-        moving = self._moving(query)
+        timed = self._timed_histories(query)
+        scores = self._scores(timed.rated, items)
+        moving = self._moving(query, timed)
         if moving is not None:
             scores += moving if items is None else moving[:, items]
         return scores
 
-    def _moving(self, query: Query) -> Float32 | None:
+    def _moving(self, query: Query, timed: _Timed) -> Float32 | None:
         """What moves with time at the moment of asking: float32 (n, n_items), or None where no moment is named."""
         temporal = self._temporal
-        if temporal is None or query.as_of is None:
+        if temporal is None or query.as_of is None or timed.times is None or timed.slopes is None:
             return None
-        rated, times, slopes = self._timed_histories(query)
-        if times is None or slopes is None:
-            return None
-        return temporal.at(query.as_of, rated, times, slopes)
+        return temporal.at(query.as_of, timed.rated, timed.times, timed.slopes)
 
     def _explain(self, query: Query, items: Int32, scores: Float32) -> list[Explanation]:
-        moving = self._moving(query)
-        found = super()._explain(query, items, scores)
+        timed = self._timed_histories(query)
+        moving = self._moving(query, timed)
+        found = self._explanations(timed.rated, items, scores)
         if moving is None:
             return found
         return [_moved(part, float(moving[0, item])) for part, item in zip(found, items, strict=True)]
@@ -263,7 +248,7 @@ class SVDPlusPlus(RidgeRecommender):
         """As the base class, for q_i; t_i is summed from everybody who has rated the item."""
         by_item = rows_of_columns(rated, items)
         counts = np.diff(by_item.indptr)
-        shares = (1 / np.sqrt(np.maximum(counts, 1))).astype(np.float32)
+        shares = set_shares(counts)
         sets = np.zeros((len(items), self.params.factors), dtype=np.float32)
         sum_sets(0, len(items), by_item.indptr, by_item.indices, self.user_set_factors_, shares, sets)
         deviations = ((by_item.data - self.mean_) / self.spread_).astype(np.float32)
@@ -271,14 +256,25 @@ class SVDPlusPlus(RidgeRecommender):
         owners = np.repeat(np.arange(len(items)), counts)
         deviations -= np.einsum("nf,nf->n", self.user_factors_[by_item.indices], sets[owners])
         features = with_constant(self.user_factors_)
-        solution = solve_rows(by_item._replace(data=deviations), features, self._penalty(counts))
+        solution = ridge_solutions(by_item._replace(data=deviations), features, self._penalty(counts))
         self.item_counts_ = self.item_counts_.copy()
         self.item_counts_[items] = counts
         self.item_biases_[items], self.item_factors_[items] = solution[:, 0], solution[:, 1:] + sets
         self.item_sets_[items] = sets
 
 
-class _Side:
+class _Timed(NamedTuple):
+    """Ratings of known items without what moves with time, their times, and the people's slopes, where there are any.
+
+    times: int64 (entries,). slopes: float32 (people,).
+    """
+
+    rated: SparseRows
+    times: Int64 | None = None
+    slopes: Float32 | None = None
+
+
+class _Learnt:
     """What is learnt of users, or of items: biases, factors, sums of sets, and what each adds to sets of the others."""
 
     penalty: Float32
@@ -287,7 +283,7 @@ class _Side:
     def __init__(self, ratings: SparseRows, factors: Float32) -> None:
         self.ratings = ratings
         self.lengths = np.diff(ratings.indptr)
-        self.shares = (1 / np.sqrt(np.maximum(self.lengths, 1))).astype(np.float32)
+        self.shares = set_shares(self.lengths)
         self.biases = np.zeros(len(factors), dtype=np.float32)
         self.factors = factors
         self.sets = np.zeros_like(factors)
@@ -296,13 +292,13 @@ class _Side:
     @classmethod
     def begin(
         cls, ratings: SparseRows, rows: int, length: np.float32, factors: int, generator: np.random.Generator
-    ) -> _Side:
+    ) -> _Learnt:
         """Small random factors, 0 for rows without ratings."""
         drawn = generator.standard_normal((rows, factors), dtype=np.float32) * length
         drawn[np.diff(ratings.indptr) == 0] = 0
         return cls(ratings._replace(data=ratings.data.copy()), drawn)
 
-    def descend(self, columns: _Side, order: Int64, begin: int, end: int, rate: float) -> float:
+    def descend(self, columns: _Learnt, order: Int64, begin: int, end: int, rate: float) -> float:
         """Visit some rows of this side; the sum of squared errors."""
         return float(
             descend_with_sets(
@@ -326,7 +322,7 @@ class _Side:
             )
         )
 
-    def sum_sets(self, members: Float32, threads: int) -> None:
+    def renew_sets(self, members: Float32, threads: int) -> None:
         """Sum up the sets of this side anew."""
         in_blocks(
             lambda begin, end: sum_sets(
@@ -347,5 +343,5 @@ def _moved(explanation: Explanation, moving: float) -> Explanation:
         base=explanation.base + moving,
         additive=explanation.additive,
         faithful_to_removal=explanation.faithful_to_removal,
-        method=explanation.method,
+        method=f"{explanation.method}, and what moves with time",
     )

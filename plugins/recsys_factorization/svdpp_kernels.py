@@ -35,7 +35,8 @@ def descend_with_sets(
     A row's vector is row_factors[r] + row_shares[r] * the sum of `members` over its columns; a column's vector is
     column_factors[c] + column_sets[c]. For the rating of r and c, c's member is left out of the former, and r's own
     part column_shares[c] * own_parts[r] out of the latter. The members of a row move together when its ratings are
-    done, each by what the other ratings of the row ask for; in between the row's sum moves as they will.
+    done, each by what the other ratings of the row ask for; in between the row's sum moves as they will. The gradients
+    of penalties are taken where a step ends, as in `descend_on_ratings`.
 
     Parameters
     ----------
@@ -62,7 +63,7 @@ def descend_with_sets(
             member = members[columns[at]]
             for f in range(dimensions):
                 together[f] += share * member[f]
-        row_decay = one - step * row_penalty[row, 1]
+        row_decay = one / (one + step * row_penalty[row, 1])
         for at in range(first, last):
             column = columns[at]
             other, others_set, member = column_factors[column], column_sets[column], members[column]
@@ -75,14 +76,14 @@ def descend_with_sets(
             errors[at - first] = error
             squared += error * error
             weighted = step * error
-            row_biases[row] += weighted - step * row_penalty[row, 0] * row_biases[row]
-            column_biases[column] += weighted - step * column_penalty[column, 0] * column_biases[column]
-            column_decay = one - step * column_penalty[column, 1]
+            row_biases[row] = (row_biases[row] + weighted) / (one + step * row_penalty[row, 0])
+            column_biases[column] = (column_biases[column] + weighted) / (one + step * column_penalty[column, 0])
+            column_decay = one / (one + step * column_penalty[column, 1])
             for f in range(dimensions):
                 left = factors[f] + together[f] - share * member[f]
                 right = other[f] + others_set[f] - column_share * own[f]
-                factors[f] = row_decay * factors[f] + weighted * right
-                other[f] = column_decay * other[f] + weighted * left
+                factors[f] = row_decay * (factors[f] + weighted * right)
+                other[f] = column_decay * (other[f] + weighted * left)
                 gradient[f] += error * right
                 together[f] += share * share * (last - first) * weighted * right
         if share == np.float32(0.0):
@@ -91,10 +92,10 @@ def descend_with_sets(
             column = columns[at]
             other, others_set, member = column_factors[column], column_sets[column], members[column]
             column_share, error = column_shares[column], errors[at - first]
-            decay = max(np.float32(0.0), one - step * member_penalty[column])
+            decay = one / (one + step * member_penalty[column])
             for f in range(dimensions):
                 asked = gradient[f] - error * (other[f] + others_set[f] - column_share * own[f])
-                member[f] = decay * member[f] + step * share * asked
+                member[f] = decay * (member[f] + step * share * asked)
     return squared
 
 

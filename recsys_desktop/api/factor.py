@@ -10,9 +10,9 @@ class Factor:
     """One readable dimension of a factorisation.
 
     name: suggested from what its items have in common, no two alike in a model. items: codes of the items that stand
-    for it most, best first; weights: how much each of them has of it, positive. categories: the categories and tags
-    that its items have more often than others do; lifts: by how much more often, a difference of shares, in the same
-    order. share: its part of what all factors together add to the scores of training, 0 to 1.
+    for it most, best first; weights: how far each of them does, positive, descending. categories: the categories and
+    tags that its items have more often than others do; lifts: by how much more often, a difference of shares, in the
+    same order. share: its part of what all factors together add to the scores of training, 0 to 1.
     """
 
     name: str

@@ -5,14 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from recsys_desktop.api import RunContext
+from recsys_desktop.api import CannotFit, RunContext
 
 _blas_lock = threading.Lock()
 _blas_requests: list[int] = []
 _blas_limiter: Any = None
+_rehearsed: set[str] = set()
+_COMPILING = "compiling, once"
 
 
 def in_blocks(
@@ -98,6 +100,23 @@ def _request_blas(limit: int, change: Callable[[int], None]) -> None:
 
 
 def announce_compilation(run: RunContext, *kernels: Any) -> None:
-    """Show a step when one of these numba kernels has yet to be compiled or loaded from numba's cache."""
+    """Show a step when one of these numba kernels has yet to be compiled or loaded from numba's cache.
+
+    That happens when it is first called: call it next, before another step is shown, or use `rehearse`.
+    """
     if any(not kernel.signatures for kernel in kernels):
-        run.progress(0.0, "compiling, once")
+        run.progress(0.0, _COMPILING)
+
+
+def rehearse(run: RunContext, name: str, work: Callable[[RunContext], object]) -> None:
+    """Show a step while `work` calls numba kernels for the first time, so that they are not compiled in later steps.
+
+    work: does on very little data what the run will do, so that the same kernels get arguments of the same types; it
+    is called with a silent run, once in the process for each `name`. Where it cannot fit, that is told to nobody.
+    """
+    if name in _rehearsed:
+        return
+    _rehearsed.add(name)
+    run.progress(0.0, _COMPILING)
+    with suppress(CannotFit):
+        work(RunContext(threads=1))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numba
 import numpy as np
+import numpy.typing as npt
 
 from recsys_desktop.api import CannotFit, RunContext
 from recsys_desktop.api.dataset import Float32, Int32, Int64
@@ -77,7 +78,7 @@ class SparseRows(NamedTuple):
         indptr[codes + 1] = np.diff(self.indptr)
         return SparseRows(np.cumsum(indptr), codes[self.indices], self.data)
 
-    def take(self, rows: Int32) -> SparseRows:
+    def take(self, rows: npt.NDArray[np.integer[Any]]) -> SparseRows:
         """These rows, in this order."""
         lengths = self.indptr[rows + 1] - self.indptr[rows]
         indptr = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)

@@ -15,6 +15,7 @@ from recsys_desktop.evaluation import rmse
 from recsys_factorization.nmf import NonNegativeFactorisation
 from recsys_factorization.nonnegative_kernels import solve_nonnegative_rows
 from recsys_factorization.plugin import ALS, NMF, NMFParams
+from recsys_factorization.readable_factors import describe_factors
 
 
 class TestNMFConforms(AlgorithmConformance):
@@ -83,6 +84,16 @@ def test_without_categories_factors_are_named_after_items() -> None:
     assert factors[0].name == f"as in {data.item_vocabulary[factors[0].items[0]]}"
 
 
+def test_items_that_few_have_rated_do_not_lead() -> None:
+    """Item 1, with all its weight in the factor but a single rating, comes after item 0, which 40 people have rated."""
+    data = made_data.table([*((user, 0, 4.0) for user in range(40)), (0, 1, 5.0), (1, 2, 1.0)], 40, 3)
+    factors = np.array([[0.8, 0.1], [1.0, 0.0], [0.0, 1.0]], dtype=np.float32)
+    first, second = describe_factors(factors, np.array([0.6, 0.4]), data)
+    assert first.items == (0, 1)
+    assert first.weights == pytest.approx((0.8 * 0.8 / 0.9 * 40 / 50, 1.0 * 1 / 11))
+    assert second.items == (2, 0)
+
+
 def test_factors_survive_saving_and_are_aligned_by_id(tmp_path) -> None:
     data = made_data.communities().train
     model = fitted(data, factors=3)
@@ -113,3 +124,5 @@ def test_predicts_movielens_as_well_as_it_should() -> None:
     genres = {"Action", "Adventure", "Children", "Comedy", "Crime", "Drama", "Horror", "Romance", "Sci-Fi", "Thriller"}
     named = [factor for factor in model.factors() if set(factor.categories) & genres]
     assert len(named) >= 12
+    ratings = [np.median(split.train.item_counts[list(factor.items)]) for factor in model.factors()]
+    assert np.median(ratings) >= 20

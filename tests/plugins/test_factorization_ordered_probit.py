@@ -151,7 +151,7 @@ def test_the_state_is_checked_and_the_first_version_read(tmp_path) -> None:
     manifest = json.loads(path.read_text(encoding="utf-8"))
     manifest["model"]["state_version"] = 1
     del manifest["model"]["params"]["ordered_probit"]
-    for name in ("level_edges_", "level_values_", "cut_draws_"):
+    for name in ("level_edges_", "level_values_", "cut_draws_", "person_moments_", "settled_users_"):
         del manifest["model"]["state"][name]
     path.write_text(json.dumps(manifest), encoding="utf-8")
     loaded = Recommender.load(tmp_path, lambda name: BAYESIAN_FM)

@@ -9,8 +9,9 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from benchmarks.frozen_splits import final_split
-from recsys_desktop.api import AlgorithmSpec, CannotFit, Dataset, Query, RatingScale, RunContext, Vocabulary
+from recsys_desktop.api import AlgorithmSpec, CannotFit, Dataset, DataShape, Query, RatingScale, RunContext, Vocabulary
 from recsys_desktop.api.testing import AlgorithmConformance, KitRun, made_data
+from recsys_desktop.api.testing.measure import ALLOCATOR_NOISE, measure_fits
 from recsys_desktop.evaluation import RANKING_METRICS, rank_test_users, rmse
 from recsys_desktop.toolkit.products import SparseRows
 from recsys_factorization.plugin import PURE_SVD, TRUNCATED_SVD
@@ -125,6 +126,18 @@ def test_a_pure_svd_saved_with_a_noise_floor_loads(tmp_path) -> None:
     params = {**model.params.to_dict(), "rank": 24, "noise_floor": 1.15}
     loaded = loaded_as_of_version_1(model, tmp_path, params, ("chosen_",))
     assert np.array_equal(loaded.score(everyone(data)), model.score(everyone(data)), equal_nan=True)
+
+
+def test_the_forecast_holds_where_people_are_many_and_items_few() -> None:
+    (found,) = measure_fits(PURE_SVD, [DataShape(60_000, 300, 300_000)], {}, steady_heap=True)
+    assert found.peak_bytes - ALLOCATOR_NOISE <= found.forecast.memory_bytes <= 2 * found.peak_bytes
+
+
+def test_embeddings_multiply_to_the_score() -> None:
+    data = made_data.communities().train
+    model = fitted(PURE_SVD, data, rank=5)
+    products = model.user_embeddings() @ model.item_embeddings().T
+    assert np.allclose(products, model.score(everyone(data)), atol=1e-4, equal_nan=True)
 
 
 def test_pure_svd_ranks_movielens_as_well_as_it_should() -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from recsys_desktop.api import AlgorithmSpec, Dataset, Query, Recommender, RunContext
@@ -22,6 +23,7 @@ from recsys_factorization.plugin import (
     SVDPP,
     TRUNCATED_SVD,
 )
+from recsys_factorization.singular_vectors import SingularVectorModel
 
 # How far the scores of people who do not have the rated item may move, in units of their spread: not at all where a
 # step solves this person and this item alone; a little where the items share a Gram matrix, or negatives are drawn.
@@ -99,3 +101,99 @@ def test_a_better_rating_of_an_item_raises_what_is_predicted_for_it(spec: Algori
     others = Query.of_users(data, without_it[without_it != LEARNER])
     raise_for_others = model.updated(high[0]).score(others, [item]) - model.updated(low[0]).score(others, [item])
     assert raise_for_others.mean() > 0
+
+
+def additions_to(data: Dataset, rows: list[tuple[int, int, float]], grown: bool = False) -> Dataset:
+    """Only these ratings (user, item, rating), with one more person and one more item where `grown`."""
+    users, items = data.user_vocabulary, data.item_vocabulary
+    if grown:
+        users, items = users.extended(["newcomer"]), items.extended(["novelty"])
+    assert data.timestamps is not None
+    return replace(
+        data,
+        user_vocabulary=users,
+        item_vocabulary=items,
+        users=np.array([user for user, _, _ in rows], dtype=np.int32),
+        items=np.array([item for _, item, _ in rows], dtype=np.int32),
+        ratings=np.array([rating for _, _, rating in rows], dtype=np.float32),
+        timestamps=np.full(len(rows), int(data.timestamps.max()) + 60),
+        item_features=data.item_features.take([*range(data.n_items), *[0] * (len(items) - data.n_items)]),
+        user_features=data.user_features.take([*range(data.n_users), *[-1] * (len(users) - data.n_users)]),
+    )
+
+
+@pytest.mark.parametrize("spec", MOVES_OF_OTHERS, ids=lambda spec: spec.id)
+def test_a_person_and_an_item_without_interactions_are_taken_in(spec: AlgorithmSpec) -> None:
+    data = made_data.communities().train
+    model = fitted(spec, data)
+    updated = model.updated(additions_to(data, [], grown=True))
+    people = Query.of_users(data, np.arange(data.n_users))
+    assert np.allclose(
+        updated.score(people, np.arange(data.n_items)), model.score(people), atol=1e-4, rtol=0, equal_nan=True
+    )
+    assert not updated.known_users_[data.n_users]
+    assert not updated.known_items_[data.n_items]
+
+
+def of_high_ratings(spec: AlgorithmSpec, data: Dataset) -> Recommender:
+    return spec.load()(spec.params(min_rating=4.0)).fit(data, RunContext(threads=1))
+
+
+@pytest.mark.parametrize("spec", [IMPLICIT_ALS, BPR, PURE_SVD], ids=lambda spec: spec.id)
+def test_a_new_rating_that_does_not_count_changes_no_score(spec: AlgorithmSpec) -> None:
+    data = made_data.communities().train
+    model = of_high_ratings(spec, data)
+    unseen = np.flatnonzero(data.matrix()[LEARNER].toarray()[0] == 0)[0]
+    updated = model.updated(additions_to(data, [(LEARNER, int(unseen), 1.0), (data.n_users, 0, 2.0)], grown=True))
+    people = Query.of_users(data, np.arange(data.n_users))
+    assert np.allclose(
+        updated.score(people, np.arange(data.n_items)), model.score(people), atol=1e-4, rtol=0, equal_nan=True
+    )
+    assert not updated.known_users_[data.n_users]
+
+
+def counted_pairs(model: Any) -> npt.NDArray[Any]:
+    """How often each item is among the interactions that a model holds: int64 (n_items,)."""
+    held = model.entry_items_ if isinstance(model, SingularVectorModel) else model.interaction_items_
+    return np.bincount(held, minlength=model.n_items)
+
+
+@pytest.mark.parametrize("also_new", [False, True])
+@pytest.mark.parametrize("spec", [IMPLICIT_ALS, BPR, PURE_SVD], ids=lambda spec: spec.id)
+def test_an_item_that_is_rated_low_anew_no_longer_counts(spec: AlgorithmSpec, also_new: bool) -> None:
+    """The stored person is whom a query without the item folds in."""
+    data = made_data.communities().train
+    assert data.ratings is not None
+    model = of_high_ratings(spec, data)
+    lost = int(data.items[(data.users == LEARNER) & (data.ratings >= 4)][0])
+    new = int(np.flatnonzero(data.matrix()[LEARNER].toarray()[0] == 0)[0])
+    rows = [(LEARNER, lost, 1.0), *([(LEARNER, new, 5.0)] if also_new else [])]
+    updated = model.updated(additions_to(data, rows))
+    change = counted_pairs(updated) - counted_pairs(model)
+    assert np.array_equal(np.flatnonzero(change < 0), [lost])
+    assert np.array_equal(np.flatnonzero(change > 0), [new] if also_new else [])
+
+    kept = data.subset(~((data.users == LEARNER) & (data.items == lost)))
+    after = kept
+    if also_new:
+        after = replace(
+            kept,
+            users=np.append(kept.users, LEARNER),
+            items=np.append(kept.items, new),
+            ratings=np.append(kept.ratings, 5.0),
+            timestamps=None,
+        )
+    scores = updated.score(Query.of_users(after, [LEARNER]).as_strangers())[0]
+    stored = updated.item_embeddings() @ updated.user_embeddings()[LEARNER]
+    stored += getattr(updated, "item_biases_", 0) + getattr(updated, "bases_", 0)
+    assert np.allclose(stored, scores, atol=1e-4, equal_nan=True)
+
+
+def test_the_only_interaction_of_an_item_can_be_taken_back() -> None:
+    data = made_data.communities().train
+    for spec in (IMPLICIT_ALS, BPR, PURE_SVD):
+        model = of_high_ratings(spec, data)
+        once = model.updated(additions_to(data, [(LEARNER, data.n_items, 5.0)], grown=True))
+        assert once.known_items_[data.n_items]
+        low = additions_to(data, [(LEARNER, data.n_items, 1.0)], grown=True)
+        assert not once.updated(low).known_items_[data.n_items]

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from recsys_desktop.api import RunContext
-from recsys_desktop.toolkit.parallel import announce_compilation, blas_threads, in_blocks
+from recsys_desktop.api import CannotFit, RunContext
+from recsys_desktop.toolkit.parallel import announce_compilation, blas_threads, in_blocks, rehearse
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
@@ -95,3 +95,30 @@ def test_compiling_is_told_once() -> None:
     kernel(1)
     announce_compilation(run, kernel)
     assert run.texts == ("compiling, once",)
+
+
+def test_a_rehearsal_compiles_while_that_is_shown_and_only_once() -> None:
+    class Told(RunContext):
+        texts: tuple[str, ...] = ()
+
+        def progress(self, fraction: float, text: str = "") -> None:
+            self.texts += (text,)
+
+    @numba.njit
+    def kernel(x: int) -> int:
+        return x + 1
+
+    run, shown = Told(), []
+
+    def work(silent: RunContext) -> None:
+        silent.progress(0.5, "epoch 1")
+        kernel(1)
+        shown.append(run.texts)
+        rehearse(silent, "test: adding one", work)
+        raise CannotFit("too little data")
+
+    rehearse(run, "test: adding one", work)
+    rehearse(run, "test: adding one", work)
+    assert len(kernel.signatures) == 1
+    assert run.texts == ("compiling, once",)
+    assert shown == [("compiling, once",)]
