@@ -21,7 +21,13 @@ from recsys_desktop.api import (
 )
 from recsys_desktop.api.dataset import Bool, Float32, Int32, Int64
 from recsys_desktop.api.state_checks import require_array, require_rows
-from recsys_desktop.toolkit.held_out_choice import StretchOfRun, best_on_held_out, choice_memory, choice_seconds
+from recsys_desktop.toolkit.held_out_choice import (
+    FEWEST_JUDGED,
+    StretchOfRun,
+    best_on_held_out,
+    choice_memory,
+    choice_seconds,
+)
 from recsys_desktop.toolkit.parallel import blas_threads, in_blocks
 from recsys_desktop.toolkit.products import SparseRows
 from recsys_factorization.arrays import Ragged, lengthened, of_known_items, with_additions
@@ -36,8 +42,9 @@ _TOLERANCE = 1e-6
 _MOST_ROWS_PER_BLOCK = 512
 _ROWS_PER_PRODUCT = 2048
 _TRIAL_SPAN = 0.3
-# A trial makes one of so many sweeps: after a third of them it tells what popularity counts as well as after all.
-_TRIAL_SWEEPS = 3
+# A trial makes one of so many sweeps. After fewer, factors tell less, and popularity would count for too much.
+_TRIAL_SWEEPS = 2
+_TOLERANCE_OF_TRIAL = 0.04
 
 
 class ImplicitALS(Recommender):
@@ -65,7 +72,8 @@ class ImplicitALS(Recommender):
 
     To w_u.h_i comes popularity times the share of people who have i, which no factor of a pattern so weak holds where
     people have one or two interactions each. Unless `popularity` is given, it is 0 where people have 10 interactions or
-    more on the mean, and else the best of 10, 100, 1 and 0 by a tenth of their interactions, set aside.
+    more on the mean, and else the least of 0, 1, 10 and 100 that comes within 4 % of the best by a tenth of all
+    interactions, set aside: those who are judged have one less there than they will have when they are served.
 
     Fitted state: bases_ float32 (n_items,), what popularity adds; item_factors_ float32 (n_items, factors);
     user_factors_ float32 (n_users, factors); spectrum_ float32 (factors,), a times the eigenvalues of the items' Gram
@@ -92,8 +100,10 @@ class ImplicitALS(Recommender):
     def estimate(self, shape: DataShape) -> Forecast:
         """Forecast; see the base class."""
         rows, factors, pairs = shape.n_users + shape.n_items, self.params.factors, shape.n_interactions
-        memory = 36 * pairs + 9 * rows * factors + 24 * rows + (2 << 20)
-        seconds = self.params.iterations * (4e-9 * pairs * factors + 2e-10 * rows * factors**2)
+        memory = 36 * pairs + 9 * rows * factors + 24 * rows + 44 * factors**2 + (2 << 20)
+        # Both sides are rotated into the eigenvectors of a square matrix of factors in each sweep.
+        sweep = 4e-9 * pairs * factors + 2e-10 * rows * factors**2 + 4e-10 * factors**3
+        seconds = self.params.iterations * sweep
         if self.params.popularity is None and may_be_short(shape):
             memory += choice_memory(shape)
             seconds = (1 + 1 / _TRIAL_SWEEPS) * seconds + choice_seconds(shape, len(WEIGHTS))
@@ -161,6 +171,8 @@ class ImplicitALS(Recommender):
         )
 
     def _best_popularity(self, train: Dataset, by_user: Ragged, run: RunContext) -> float:
+        if np.count_nonzero(by_user.lengths > 1) < FEWEST_JUDGED:
+            return WEIGHTS[0]
         learnt: list[ImplicitALS] = []
 
         def trial(popularity: float, kept: Dataset, part: RunContext) -> Recommender:
@@ -171,13 +183,14 @@ class ImplicitALS(Recommender):
             return learnt[0]._with_popularity(popularity)
 
         return best_on_held_out(
-            WEIGHTS,
+            sorted(WEIGHTS),
             trial,
             train,
             run,
             span=_TRIAL_SPAN,
             min_rating=self.params.min_rating,
             people=trial_share(by_user.lengths),
+            tolerance=_TOLERANCE_OF_TRIAL,
         )
 
     def _with_popularity(self, popularity: float) -> ImplicitALS:

@@ -63,7 +63,7 @@ class ImplicitALSParams(InteractionParams):
     popularity: float | None = param(
         None,
         help="How much popularity counts beside the history: at 1 the share of people who have an item is added to its "
-        "score. auto tries 10, 100, 1 and 0 on data set aside where people have fewer than ten interactions on the "
+        "score. auto tries 0, 1, 10 and 100 on data set aside where people have fewer than ten interactions on the "
         "mean; else it is 0.",
         empty="auto",
         ge=0,

@@ -13,7 +13,7 @@ from recsys_desktop.api.dataset import Float32
 SHORT_HISTORY = 10.0
 """Where people have fewer interactions than this on the mean, what popularity counts is tried on data set aside."""
 WEIGHTS = (10.0, 100.0, 1.0, 0.0)
-"""What is tried. The first, which leaves little beside popularity, is taken where too few people can tell."""
+"""What is tried; the first, which leaves little beside popularity, is taken where too few people can tell."""
 _TRIAL_PEOPLE = 0.4
 _ENOUGH_PEOPLE = 4_000
 

@@ -123,7 +123,7 @@ class WeightedHybrid(Recommender):
 
     def _learnt_weights(self, train: Dataset, run: RunContext) -> dict[str, float]:
         """By member, the weights that do best on a tenth of each user's interactions; empty where none are learnt."""
-        kept, held_out = train.hold_out(HELD_OUT_SHARE, run.generator("weights"))
+        kept, held_out = train.hold_out(HELD_OUT_SHARE, run.generator("weights"), within_fraction=True)
         if not len(held_out):
             return {}
         members, _ = self._fitted_members(kept, run, 0.0, 0.4)

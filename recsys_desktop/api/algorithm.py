@@ -78,9 +78,11 @@ class Capabilities:
     def is_sequential(self) -> bool:
         """Whether it goes by the order of a history: the user is the history, and when things happened matters.
 
-        What such a model is for is what comes next, so that the latest interactions validate it, not random ones.
+        What such a model is for is what comes next, so that the latest interactions validate it, not random ones. One
+        that predicts ratings is not for that, however it uses time: it is judged by the interactions that judge every
+        other rating model.
         """
-        return self.serves is Serves.HISTORY and self.uses_timestamps
+        return self.serves is Serves.HISTORY and self.uses_timestamps and not self.predicts_ratings
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,10 @@ Float32: TypeAlias = npt.NDArray[np.float32]
 Bool: TypeAlias = npt.NDArray[np.bool_]
 
 
+_FAR_MORE = 1.5
+_FEWEST_HELD_OUT = 200
+
+
 class RatingScale(NamedTuple):
     """The ratings that a person can give: from `minimum` to `maximum`; `step` is 0 where the scale is continuous."""
 
@@ -305,7 +309,12 @@ class Dataset:
         )
 
     def hold_out(
-        self, fraction: float, generator: np.random.Generator, minimum: int = 2, latest: bool = False
+        self,
+        fraction: float,
+        generator: np.random.Generator,
+        minimum: int = 2,
+        latest: bool = False,
+        within_fraction: bool = False,
     ) -> tuple[Dataset, Dataset]:
         """Set aside a share of each user's interactions: (kept, held out), in the same vocabulary.
 
@@ -313,11 +322,17 @@ class Dataset:
         generator: draws which ones; not used where `latest` is true.
         minimum: users with fewer interactions keep them all.
         latest: take the latest interactions instead of random ones.
+        within_fraction: where users have so few interactions that one of each is far more than the fraction of all,
+        only some users, drawn by the generator, set any aside (200 at least), so that enough is kept to learn from.
         """
         histories = self.histories
         counts = self.user_counts
         held = np.floor(counts * fraction + 0.5).astype(np.int64)
         held = np.where(counts >= max(minimum, 2), np.clip(held, 1, np.maximum(counts - 1, 0)), 0)
+        if within_fraction and held.sum() > _FAR_MORE * fraction * len(self):
+            people = generator.permutation(np.flatnonzero(held))
+            enough = int(np.searchsorted(np.cumsum(held[people]), fraction * len(self))) + 1
+            held[people[max(enough, _FEWEST_HELD_OUT) :]] = 0
         owner = np.repeat(np.arange(self.n_users), counts)
         if latest:
             rank = np.arange(len(self)) - histories.indptr[owner]

@@ -282,13 +282,14 @@ def sampled_users(data: Dataset, most: int, run: RunContext) -> Dataset:
 
 
 def set_aside(spec: AlgorithmSpec, train: Dataset, seed: int) -> tuple[Dataset, Dataset]:
-    """A tenth of each user's interactions held out for an algorithm: (kept, held out).
+    """A tenth of each user's interactions held out for an algorithm, of some users' where they have few: (kept, held
+    out).
 
     They are drawn at random; where the algorithm goes by the order of a history, they are the latest: what comes next
     is what it is for, and to know later choices would give earlier ones away.
     """
     latest = spec.capabilities.is_sequential
-    return train.hold_out(HELD_OUT_SHARE, RunContext(seed).generator("held out"), latest=latest)
+    return train.hold_out(HELD_OUT_SHARE, RunContext(seed).generator("held out"), latest=latest, within_fraction=True)
 
 
 def combined(train: Dataset, validation: Dataset | None) -> Dataset:

@@ -97,13 +97,17 @@ def best_on_held_out(
     span: float,
     min_rating: float | None = None,
     people: float = 1.0,
+    tolerance: float = 0.0,
 ) -> Option:
-    """The option whose model, fitted to nine tenths of everybody's interactions, ranks the other tenth best.
+    """The option whose model, fitted to nine tenths of the interactions, ranks the other tenth best.
+
+    The tenth is one of everybody's interactions; where people have few, it is one each of some of them.
 
     It is judged by `mean_ndcg` over at most `MOST_PEOPLE` people, and fitted to those of as many as have about
     `MOST_INTERACTIONS`. All draws go by the data alone: the same data make the same choice, whatever the run's seed.
-    Earlier options win ties, one that cannot be fitted to the nine tenths loses, and the first is taken where fewer
-    than `FEWEST_JUDGED` people have two interactions: what so few say is chance.
+    Of the options that come within `tolerance` of the best (a share of its figure) the first is taken, and one that
+    cannot be fitted to the nine tenths loses. The first of all is taken where fewer than `FEWEST_JUDGED` people have
+    two interactions: what so few say is chance.
 
     Parameters
     ----------
@@ -121,7 +125,7 @@ def best_on_held_out(
     active = int(np.count_nonzero(train.user_counts))
     if len(train) > MOST_INTERACTIONS or (people < 1 and people * active >= FEWEST_PEOPLE):
         train = _part(train, generator.permutation(np.flatnonzero(train.user_counts)), round(people * active))
-    kept, held_out = train.hold_out(HELD_OUT_SHARE, generator)
+    kept, held_out = train.hold_out(HELD_OUT_SHARE, generator, within_fraction=True)
     judged = np.flatnonzero(held_out.user_counts)
     if len(options) == 1 or len(judged) < FEWEST_JUDGED:
         return options[0]
@@ -139,7 +143,7 @@ def best_on_held_out(
             figures.append(-1.0)
         if run.should_stop:
             raise CannotFit("stopped before there was a model to keep")
-    return options[int(np.argmax(figures))]
+    return options[int(np.argmax(np.asarray(figures) >= (1 - tolerance) * max(figures)))]
 
 
 def _part(train: Dataset, order: npt.NDArray[np.int64], most: int) -> Dataset:

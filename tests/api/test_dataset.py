@@ -18,6 +18,7 @@ from recsys_desktop.api import (
     Role,
     Vocabulary,
 )
+from recsys_desktop.api.testing import made_data
 from recsys_desktop.api.testing.made_data import tags_column, text_column
 
 N_USERS, N_ITEMS = 5, 6
@@ -252,3 +253,23 @@ def test_equal_fingerprints_mean_equal_interactions(first, second):
         return [None if column is None else column.tolist() for column in columns]
 
     assert (first.fingerprint == second.fingerprint) == (content(first) == content(second))
+
+
+def test_no_more_than_the_fraction_is_held_out_of_short_histories() -> None:
+    """One of each person's two would be half of all: only some people set one aside then."""
+    users = np.repeat(np.arange(3000), 2)
+    data = Dataset(Vocabulary(map(str, range(3000))), Vocabulary(map(str, range(50))), users, np.tile([0, 1], 3000))
+    kept, held_out = data.hold_out(0.1, np.random.default_rng(0), within_fraction=True)
+    assert 0.09 * len(data) < len(held_out) <= 0.11 * len(data)
+    assert len(kept) + len(held_out) == len(data)
+    assert held_out.user_counts.max() == 1
+    assert len(data.hold_out(0.1, np.random.default_rng(0))[1]) == 3000
+    few = data.subset(users < 250)
+    assert len(few.hold_out(0.1, np.random.default_rng(0), within_fraction=True)[1]) == 200
+
+
+def test_longer_histories_are_held_out_as_ever() -> None:
+    data = made_data.communities().train
+    plain, within = (data.hold_out(0.1, np.random.default_rng(4), within_fraction=asked)[1] for asked in (False, True))
+    assert np.array_equal(plain.users, within.users)
+    assert np.array_equal(plain.items, within.items)

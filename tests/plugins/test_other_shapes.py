@@ -69,8 +69,29 @@ SHORT = [(2000, 100, 2500), (5000, 300, 7500), (3000, 1000, 6000)]
 @pytest.mark.parametrize("spec", RANKERS, ids=lambda spec: spec.id)
 @pytest.mark.parametrize("shape", SHORT, ids=lambda shape: f"{shape[2] / shape[0]:g} each")
 def test_where_people_have_one_or_two_interactions(spec: AlgorithmSpec, shape: tuple[int, int, int]) -> None:
-    train, test = short_histories(*shape).hold_out(0.3, np.random.default_rng(1))
-    assert ndcg(fitted(spec, train).score, train, test) > 0.9 * by_popularity(train, test)
+    """On the mean of two draws: in a single one chance alone moves a figure by a tenth."""
+    shares = []
+    for seed in (0, 1):
+        train, test = short_histories(*shape, seed=seed).hold_out(0.3, np.random.default_rng(1))
+        shares.append(ndcg(fitted(spec, train).score, train, test) / by_popularity(train, test))
+    assert np.mean(shares) > 0.9
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_where_few_clicks_tell_of_tastes_popularity_is_not_all(seed: int) -> None:
+    """Three clicks each, half of the pages of one kind: what popularity counts is told by people with two of them."""
+    generator = np.random.default_rng(seed)
+    kinds = generator.integers(0, 20, 6000)
+    places = np.minimum(generator.geometric(0.15, (6000, 5)) - 1, 24)
+    users, items = np.repeat(np.arange(6000), 5), (kinds[:, None] * 25 + places).ravel()
+    pairs = np.unique(np.stack((users, items), axis=1), axis=0)
+    data = Dataset(Vocabulary(map(str, range(6000))), Vocabulary(map(str, range(500))), pairs[:, 0], pairs[:, 1])
+    train, test = data.hold_out(0.3, np.random.default_rng(1))
+    model = fitted(IMPLICIT_ALS, train)
+    assert train.user_counts[train.user_counts > 0].mean() < 4
+    assert model.setting("popularity") < 10
+    assert ndcg(model.score, train, test) > 3 * by_popularity(train, test)
+    assert ndcg(fitted(IMPLICIT_ALS, train, popularity=100.0).score, train, test) < 0.7 * ndcg(model.score, train, test)
 
 
 @pytest.mark.parametrize(("spec", "params"), [(IMPLICIT_ALS, {}), (PURE_SVD, {"rank": 8})])

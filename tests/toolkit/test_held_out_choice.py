@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from recsys_desktop.api import CannotFit, Dataset, DataShape, Recommender, RunContext
+from recsys_desktop.api import CannotFit, Dataset, DataShape, Recommender, RunContext, Vocabulary
 from recsys_desktop.api.testing import made_data, naive
 from recsys_desktop.toolkit import held_out_choice
 from recsys_desktop.toolkit.held_out_choice import best_on_held_out, mean_ndcg
@@ -155,3 +155,27 @@ def test_stopping_during_a_trial_ends_the_choice() -> None:
     assert trials == [1]
     assert run.told
     assert max(run.told) <= 0.3
+
+
+def test_the_first_option_near_the_best_is_taken() -> None:
+    data = made_data.communities().train
+    for options in ((20, 15), (15, 20)):
+        assert best_on_held_out(options, item_knn, data, RunContext(), span=1.0, tolerance=0.3) == options[0]
+    assert best_on_held_out((1, 20), item_knn, data, RunContext(), span=1.0, tolerance=0.05) == 20
+    assert best_on_held_out((1, 20), item_knn, data, RunContext(), span=1.0, tolerance=1.0) == 1
+
+
+def test_histories_of_two_leave_enough_to_learn_from() -> None:
+    """Half of the data would leave nobody with two items, and nothing to tell what goes with what."""
+    users = np.repeat(np.arange(2000), 2)
+    data = Dataset(
+        Vocabulary(map(str, range(2000))), Vocabulary(map(str, range(9))), users, np.tile([0, 1, 2, 3], 1000)
+    )
+    seen: list[Dataset] = []
+
+    def fitted(option: float, kept: Dataset, run: RunContext) -> Recommender:
+        seen.append(kept)
+        return EASE.load()(EASE.params(regularisation=option)).fit(kept, run)
+
+    best_on_held_out((25.0, 20.0), fitted, data, RunContext(), span=1.0)
+    assert (seen[0].user_counts == 2).mean() > 0.75
