@@ -30,7 +30,7 @@ def _run_command(arguments: list[str]) -> int:
     from recsys_desktop.api.errors import InvalidParameter, RecSysError
     from recsys_desktop.cli.output import complain, print_document
     from recsys_desktop.cli.verbs import application
-    from recsys_desktop.engine import Cancelled, Misuse
+    from recsys_desktop.engine import Cancelled, Misuse, NothingToKeep
     from recsys_desktop.workspace import InvalidName, RecordNotFound, WorkspaceError, configure_logging, storage_error
 
     verbose = "--verbose" in arguments or "-v" in arguments
@@ -59,6 +59,8 @@ def _run_command(arguments: list[str]) -> int:
         context = getattr(error, "ctx", None)
         hint = f" (see: {context.command_path} --help)" if context is not None else ""
         return failed(MISUSE, f"{error.format_message()}{hint}", "misuse")
+    except NothingToKeep as error:
+        return failed(FAILED, str(error), "cancelled")
     except (typer.Abort, KeyboardInterrupt, Cancelled):
         return failed(FAILED, "cancelled; nothing of this run was kept", "cancelled")
     except (Misuse, InvalidParameter, RecordNotFound, InvalidName) as error:

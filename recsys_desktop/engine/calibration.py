@@ -23,10 +23,15 @@ CANDIDATES = 50
 """Items of each person's list that are looked at."""
 
 CALIBRATION_USERS = 2000
+
+PEOPLE_AT_ONCE = 32
+"""People whose lists are made between two looks at whether to stop: a slow model takes 10 ms for each."""
+
 FEWEST_HITS = 20
 FEWEST_IN_GROUP = 50
 MOST_GROUPS = 100
 
+_BYTES_PER_SCORE = 32
 _Z = 1.959963984540054
 Float64 = npt.NDArray[np.float64]
 
@@ -115,16 +120,23 @@ def calibrate(
 ) -> tuple[Calibration | None, str]:
     """Learn the confidence of a model's scores: (calibration, "") or (None, why there is none).
 
-    model: fitted on `history` without `held_out`; both in its vocabulary. check: called between blocks of people; what
-    it raises ends the calibration.
+    model: fitted on `history` without `held_out`; both in its vocabulary. run: told how far it is. check: called
+    between blocks of people; what it raises ends the calibration.
     """
     from recsys_desktop.engine.fitting import sampled_users
     from recsys_desktop.evaluation import judge, rank_test_users
+    from recsys_desktop.evaluation.ranked_lists import MEMORY_BUDGET
+
+    def told(done: float) -> None:
+        run.progress(done, "Measuring how far scores can be trusted")
+        check()
 
     part = sampled_users(held_out, CALIBRATION_USERS, run)
     score = model.score if model.spec.capabilities.ranks else model.predict
     length = min(CANDIDATES, max(history.n_items, 1))
-    ranked, _ = rank_test_users(score, history, part, length, progress=lambda _done: check())
+    budget = min(MEMORY_BUDGET, PEOPLE_AT_ONCE * _BYTES_PER_SCORE * max(history.n_items, 1))
+    told(0.0)
+    ranked, _ = rank_test_users(score, history, part, length, memory_budget=budget, progress=told)
     hits = judge(ranked.lists, ranked.relevant).hits
     listed = (ranked.lists >= 0) & ~np.isnan(ranked.scores)
     people = np.broadcast_to(np.arange(len(listed))[:, None], listed.shape)[listed]

@@ -45,6 +45,13 @@ class Cancelled(EngineError):
         super().__init__("cancelled: nothing of this run was kept")
 
 
+class NothingToKeep(Cancelled):
+    """The person asked to stop and keep the best so far before there was a model."""
+
+    def __init__(self) -> None:
+        EngineError.__init__(self, "stopped before there was a model to keep")
+
+
 class DoesNotFit(EngineError):
     """The forecast says that a fit needs more memory than is free; the message names a cheaper algorithm."""
 

@@ -18,9 +18,9 @@ from recsys_desktop.api.extensions import MetricSpec, RankedLists, Split
 from recsys_desktop.api.params import Params
 from recsys_desktop.api.query import Query
 from recsys_desktop.api.recommender import Recommender
-from recsys_desktop.engine.errors import Cancelled, EngineError, Misuse, UnknownName
+from recsys_desktop.engine.errors import Cancelled, EngineError, Misuse, NothingToKeep, UnknownName
 from recsys_desktop.engine.fallback import Fallback, RatingSource
-from recsys_desktop.engine.fitting import FitJob, checked_params, combined, fit
+from recsys_desktop.engine.fitting import FitJob, checked_params, combined, fit, predicted_pairs
 from recsys_desktop.engine.memory import limited_threads, require_memory
 from recsys_desktop.engine.recording import recorded
 from recsys_desktop.engine.requests import EvaluateRequest
@@ -38,6 +38,7 @@ RATING_COLUMNS = (
     MetricColumn("rmse", "RMSE", "Square root of the mean squared error over all test ratings", False),
     MetricColumn("mae", "MAE", "Mean absolute error over all test ratings", False),
 )
+NO_RATINGS = "the data have no ratings"
 COVERAGE = MetricColumn("coverage", "Coverage", "Share of the catalogue that is in any list (Ge et al. 2010)")
 
 
@@ -240,7 +241,8 @@ def _judge_all(
             done.append(Judged(_empty_row(candidate, "not run", "stopped before its turn"), Lists()))
         else:
             done.append(_judge(session, candidate, bench, request, run, span))
-    rows = compared([judged.row for judged in done], bench)
+    run.progress(1.0, "Comparing")
+    rows = compared([judged.row for judged in done], bench, run.check)
     return [replace(judged, row=row) for judged, row in zip(done, rows, strict=True)]
 
 
@@ -283,6 +285,8 @@ def _judge(
         figures = {name: figure.value for name, figure in judged.row.figures.items()}
         run.log_entry(LogEntry(0, figures, spec.id))
         return judged
+    except NothingToKeep:
+        return Judged(_empty_row(candidate, "not run", "stopped before there was a model to judge"), Lists())
     except (Cancelled, KeyboardInterrupt):
         raise
     except RecSysError as error:
@@ -296,11 +300,15 @@ def _judge(
 
 def _unconcerned(spec: AlgorithmSpec, bench: Bench) -> str:
     """Why no column says anything of an algorithm; empty where some does."""
+    if spec.needs.ratings and bench.train.ratings is None:
+        return NO_RATINGS
     of_ratings = {column.id for column in bench.columns} & {column.id for column in RATING_COLUMNS}
     if spec.capabilities.ranks and len(bench.columns) > len(of_ratings):
         return ""
     if spec.capabilities.predicts_ratings and of_ratings:
         return ""
+    if spec.capabilities.predicts_ratings and bench.test.ratings is None:
+        return NO_RATINGS if bench.train.ratings is None else "the test part has no ratings"
     if spec.capabilities.predicts_ratings:
         return "it only predicts ratings, and ratings are not judged here"
     return "it predicts no ratings, and only ratings are judged here"
@@ -325,12 +333,12 @@ def _figures(model: Recommender, row: ComparisonRow, bench: Bench, check: Callab
             tied_lists=counts["tied"],
             score_seconds=_median_seconds(model, bench),
         )
-        _ranking_figures(ranked, bench, figures, per_user)
+        _ranking_figures(ranked, bench, figures, per_user, check)
     check()
     if capabilities.predicts_ratings and bench.test.ratings is not None and bench.train.ratings is not None:
-        predictions, filled = _predictions(model, bench)
+        predictions, filled = _predictions(model, bench, check)
         row = replace(row, fallback_predictions=filled)
-        _rating_figures(predictions, bench, figures, per_user)
+        _rating_figures(predictions, bench, figures, per_user, check)
     return Judged(replace(row, figures=figures, per_user=per_user), Lists(ranked, predictions))
 
 
@@ -356,15 +364,19 @@ def _ranking_figures(
     bench: Bench,
     figures: dict[str, Figure],
     per_user: dict[str, npt.NDArray[np.float64]],
+    check: Callable[[], None],
 ) -> None:
-    from recsys_desktop.evaluation import bootstrap_interval, catalogue_coverage
+    from recsys_desktop.evaluation import catalogue_coverage
+    from recsys_desktop.evaluation.significance import bootstrap_intervals
 
     for name, metric in bench.metrics.items():
+        check()
         values = np.asarray(metric.compute(ranked), dtype=np.float64)
         if values.shape != (len(bench.users),):
             raise EngineError(f"the metric '{name}' gave {values.shape} figures for {len(bench.users)} users")
         per_user[name] = values
-        figures[name] = _figure(*bootstrap_interval(values, resamples=bench.resamples, seed=bench.seed))
+    intervals = bootstrap_intervals(per_user, resamples=bench.resamples, seed=bench.seed, check=check)
+    figures.update((name, _figure(*interval)) for name, interval in intervals.items())
     if any(column.id == COVERAGE.id for column in bench.columns):
         coverage = catalogue_coverage(ranked.lists, bench.known.n_items)
         figures[COVERAGE.id] = Figure(coverage, coverage, coverage)
@@ -389,11 +401,11 @@ def _median_seconds(model: Recommender, bench: Bench) -> float:
     return float(np.median(seconds))
 
 
-def _predictions(model: Recommender, bench: Bench) -> tuple[Float32, int]:
+def _predictions(model: Recommender, bench: Bench, check: Callable[[], None]) -> tuple[Float32, int]:
     """A prediction for every test interaction; what the model cannot, the means answer. Also how many those were."""
     users, people = np.unique(bench.test.users, return_inverse=True)
     query = Query.of_users(bench.histories, users)
-    predictions = model.predict_pairs(query, people, bench.test.items)
+    predictions = predicted_pairs(model, query, people, bench.test.items, check)
     filled, sources = bench.fallback.fill(predictions, query, people, bench.test.items)
     return filled, int((sources != RatingSource.MODEL).sum())
 
@@ -403,8 +415,11 @@ def _rating_figures(
     bench: Bench,
     figures: dict[str, Figure],
     per_user: dict[str, npt.NDArray[np.float64]],
+    check: Callable[[], None],
 ) -> None:
     from recsys_desktop.evaluation import bootstrap_interval, user_errors
+
+    drawing: dict[str, Any] = {"resamples": bench.resamples, "seed": bench.seed, "check": check}
 
     wanted = {column.id for column in bench.columns}
     ratings = bench.test.ratings
@@ -413,13 +428,10 @@ def _rating_figures(
     errors = user_errors(predictions, ratings, position, len(bench.users))
     if "rmse" in wanted:
         per_user["rmse"] = errors.rmse
-        squared = bootstrap_interval(errors.rmse**2, errors.counts, np.sqrt, resamples=bench.resamples, seed=bench.seed)
-        figures["rmse"] = _figure(*squared)
+        figures["rmse"] = _figure(*bootstrap_interval(errors.rmse**2, errors.counts, np.sqrt, **drawing))
     if "mae" in wanted:
         per_user["mae"] = errors.mae
-        figures["mae"] = _figure(
-            *bootstrap_interval(errors.mae, errors.counts, resamples=bench.resamples, seed=bench.seed)
-        )
+        figures["mae"] = _figure(*bootstrap_interval(errors.mae, errors.counts, **drawing))
 
 
 def deciding_metric(rows: Sequence[ComparisonRow], columns: Sequence[MetricColumn]) -> MetricColumn | None:
@@ -430,8 +442,11 @@ def deciding_metric(rows: Sequence[ComparisonRow], columns: Sequence[MetricColum
     return None
 
 
-def compared(rows: list[ComparisonRow], bench: Bench) -> list[ComparisonRow]:
-    """The rows with those marked that cannot be told from the best: paired bootstrap over users, Holm-corrected."""
+def compared(rows: list[ComparisonRow], bench: Bench, check: Callable[[], None]) -> list[ComparisonRow]:
+    """The rows with those marked that cannot be told from the best: paired bootstrap over users, Holm-corrected.
+
+    check: called between draws; what it raises ends the comparison.
+    """
     from recsys_desktop.evaluation import indistinguishable_from_best
 
     column = deciding_metric(rows, bench.columns)
@@ -440,8 +455,8 @@ def compared(rows: list[ComparisonRow], bench: Bench) -> list[ComparisonRow]:
     vectors = {row.algorithm: row.per_user[column.id] for row in rows if column.id in row.per_user}
     if _nothing_found(rows, column):
         return rows
-    best = set(
-        indistinguishable_from_best(vectors, column.larger_is_better, resamples=bench.resamples, seed=bench.seed)
+    best = indistinguishable_from_best(
+        vectors, column.larger_is_better, resamples=bench.resamples, seed=bench.seed, check=check
     )
     return [replace(row, best=row.algorithm in best) for row in rows]
 
@@ -470,7 +485,7 @@ def conclusion(rows: Sequence[ComparisonRow], columns: Sequence[MetricColumn]) -
     if len(judged) == 1:
         return text + "."
     if not others:
-        return text + "; every other algorithm is significantly below it."
+        return text + "; every other algorithm is significantly worse."
     return f"{text}; {enumeration(others)} cannot be told from it on this test part."
 
 

@@ -61,7 +61,8 @@ def explain(session: Session, request: ExplainRequest, run: EngineRun) -> Explan
         notices.append(explained.notice)
     explanation = explained.explanations[0]
     favoured = bool(score >= np.nanmedian(scores[0]))
-    view = own_view(served, query, explanation, predicted_ratings(served, query, [item])[0], favoured=favoured)
+    predicted = predicted_ratings(served, query, [item])[0]
+    view = own_view(served, query, explanation, predicted, rated=asked.rated, favoured=favoured)
     if item in query.items:
         notices.append(f"{view.title} is among the choices already, so no list has it and its score has no confidence")
         view = replace(view, confidence=None, confidence_interval=None)
@@ -147,15 +148,17 @@ def own_view(
     explanation: Explanation,
     predicted_rating: float | None,
     *,
+    rated: bool,
     with_parts: bool = True,
     favoured: bool = True,
 ) -> ExplanationView:
     """An explanation in titles and ids, with its sentence and the confidence of its score.
 
-    with_parts: false leaves all parts out but the one that speaks most for the item, which is much quicker for people
-    with long histories. favoured: the item does not stand in the lower half for this person.
+    rated: the person gave ratings; where not, those of `query` are averages that stand in for them. with_parts: false
+    leaves all parts out but the one that speaks most for the item, which is much quicker for people with long
+    histories. favoured: the item does not stand in the lower half for this person.
     """
-    ratings = _ratings(query)
+    ratings = _ratings(query) if rated else {}
 
     def part(contribution: Contribution) -> ExplanationPart:
         return _part(served, ratings, contribution)
@@ -167,7 +170,7 @@ def own_view(
     words = sentence(
         explanation.contributions,
         explanation.score,
-        _telling(served, query, explanation, favoured),
+        _telling(served, query, explanation, rated, favoured),
         part,
     )
     return ExplanationView(
@@ -188,7 +191,7 @@ def own_view(
     )
 
 
-def _telling(served: ServedModel, query: Query, explanation: Explanation, favoured: bool) -> Telling:
+def _telling(served: ServedModel, query: Query, explanation: Explanation, rated: bool, favoured: bool) -> Telling:
     capabilities = served.spec.capabilities
     # Parts that neither add up nor say what a removal changes are an account of the vectors alone, not of ratings.
     estimated = not (explanation.additive or explanation.faithful_to_removal)
@@ -203,6 +206,8 @@ def _telling(served: ServedModel, query: Query, explanation: Explanation, favour
         has_choices=bool(query.lengths[0]),
         favoured=favoured,
         residual=explanation.residual if estimated else 0.0,
+        base=explanation.base if explanation.additive and not capabilities.predicts_ratings else 0.0,
+        has_ratings=rated,
     )
 
 

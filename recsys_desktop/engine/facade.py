@@ -52,6 +52,7 @@ class Engine:
 
     Methods that take long take a `run` (`EngineRun`), tell it how far they are and stop when it says so; without one
     they run silently to the end. `Cancelled` is raised when a run was asked to discard its result.
+    `NothingToKeep`, a kind of it, is raised when a run was asked to stop and keep before there was a model.
 
     Errors are `recsys_desktop.api.RecSysError` (the engine's own among them: `Misuse`, `UnknownName`, `DoesNotFit`,
     `TrainingFailed`, ...) and `recsys_desktop.workspace.WorkspaceError`; their text is meant to be shown as it is.

@@ -13,16 +13,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from recsys_desktop.api.algorithm import AlgorithmSpec
-from recsys_desktop.api.dataset import Dataset
+from recsys_desktop.api.dataset import Dataset, Float32
 from recsys_desktop.api.errors import CannotFit, InvalidParameter
 from recsys_desktop.api.params import Params
 from recsys_desktop.api.query import Query
 from recsys_desktop.api.recommender import Recommender
 from recsys_desktop.api.roles import Feedback
 from recsys_desktop.api.run import RunContext, Validation
-from recsys_desktop.engine.errors import Cancelled, TrainingFailed, UnknownName
+from recsys_desktop.engine.errors import Cancelled, NothingToKeep, TrainingFailed, UnknownName
 from recsys_desktop.engine.memory import PeakMemory, limited_threads
 from recsys_desktop.engine.plugins import Registry
 from recsys_desktop.engine.runs import EngineRun, LogEntry, RunPart
@@ -37,6 +38,9 @@ VALIDATION_USERS = 2000
 """The most users that one validation looks at; the same ones in each epoch, drawn by the seed."""
 
 VALIDATION_LENGTH = 10
+
+PEOPLE_AT_ONCE = 2000
+"""People whose ratings are predicted between two looks at whether to stop: neighbourhoods pay half a second a call."""
 
 TRIED_PEOPLE = 200
 """The most people whom a fitted model is asked for a finite score."""
@@ -208,7 +212,7 @@ class FitContext(RunPart):
         """
         try:
             return self._fit_member(algorithm, params, train)
-        except TrainingFailed as error:
+        except (TrainingFailed, NothingToKeep) as error:
             raise CannotFit(str(error)) from error
 
     def _fit_member(self, algorithm: str, params: Mapping[str, Any], train: Dataset) -> Recommender:
@@ -252,7 +256,7 @@ def validation_figure(
 ) -> Validation:
     """A model's figure on held-out data, for people with this history: see `FitContext.validate`.
 
-    check: called between blocks of people whose lists are made; what it raises ends the validation.
+    check: called between blocks of people; what it raises ends the validation.
     """
     from recsys_desktop.evaluation import judge, rank_test_users, rmse
     from recsys_desktop.evaluation.ranking import ndcg
@@ -261,7 +265,7 @@ def validation_figure(
     capabilities = model.spec.capabilities
     if capabilities.predicts_ratings and part.ratings is not None and history.feedback is Feedback.EXPLICIT:
         users, people = np.unique(part.users, return_inverse=True)
-        predictions = model.predict_pairs(Query.of_users(history, users), people, part.items)
+        predictions = predicted_pairs(model, Query.of_users(history, users), people, part.items, check)
         known = ~np.isnan(predictions)
         if known.any() or not capabilities.ranks:
             return Validation("rmse", rmse(predictions[known], part.ratings[known]), larger_is_better=False)
@@ -269,6 +273,25 @@ def validation_figure(
     figures = ndcg(judge(ranked.lists, ranked.relevant))
     value = float(np.nanmean(figures)) if len(figures) and not np.isnan(figures).all() else float("nan")
     return Validation(f"ndcg@{VALIDATION_LENGTH}", value)
+
+
+def predicted_pairs(
+    model: Recommender,
+    query: Query,
+    people: npt.NDArray[Any],
+    items: npt.NDArray[Any],
+    check: Callable[[], None] = lambda: None,
+) -> Float32:
+    """`Recommender.predict_pairs` for a few people at a time; check: called before each block."""
+    predictions = np.empty(len(people), dtype=np.float32)
+    order = np.argsort(people, kind="stable")
+    in_order = people[order]
+    for begin in range(0, len(query), PEOPLE_AT_ONCE):
+        check()
+        first, end = np.searchsorted(in_order, (begin, begin + PEOPLE_AT_ONCE))
+        rows = order[first:end]
+        predictions[rows] = model.predict_pairs(query, people[rows], items[rows])
+    return predictions
 
 
 def sampled_users(data: Dataset, most: int, run: RunContext) -> Dataset:
@@ -322,7 +345,8 @@ def fit(
 
     Raises
     ------
-    TrainingFailed: with the algorithm's reason. Cancelled: the run was asked to discard its result.
+    TrainingFailed: with the algorithm's reason. Cancelled: the run was asked to discard its result. NothingToKeep: it
+    was asked to keep what it had before there was a model.
     """
     everything = combined(train, validation)
     if not (hold_out or job.spec.capabilities.trains_in_epochs):
@@ -348,7 +372,7 @@ def fit(
     context = FitContext(job, run, (middle, span[1]), phase="refit", learnt=Learnt.of(trial), members=members)
     try:
         model, seconds, peak = _measured(job, everything, context)
-    except TrainingFailed:
+    except (TrainingFailed, NothingToKeep):
         # A stop during the refit may leave it without a model; the trial's is there to keep.
         if run.kept:
             return first
@@ -372,16 +396,19 @@ def _figure(trial: Recommender, held_out: Dataset, kept: Dataset, context: FitCo
 
 
 class WarmUpContext(FitContext):
-    """A fit that nobody sees or waits for: one epoch, for members of hybrids too, and nothing is told or validated."""
+    """A fit whose model nobody wants: one epoch, for members of hybrids too, and nothing is told or validated.
 
-    def __init__(self, job: FitJob, device: str) -> None:
+    It stops when `run` does.
+    """
+
+    def __init__(self, job: FitJob, run: EngineRun, device: str) -> None:
         learnt = Learnt(1 if job.spec.capabilities.trains_in_epochs else None, None)
-        super().__init__(job, EngineRun(device=device), (0.0, 1.0), phase="warm-up", learnt=learnt)
+        super().__init__(job, run.unheard(device), (0.0, 1.0), phase="warm-up", learnt=learnt)
 
     def _fit_member(self, algorithm: str, params: Mapping[str, Any], train: Dataset) -> Recommender:
         spec = self.job.registry.spec(algorithm)
         job = replace(self.job, spec=spec, params=spec.params.parse(params))
-        return spec.load()(job.params).fit(train, WarmUpContext(job, self.device))
+        return spec.load()(job.params).fit(train, WarmUpContext(job, self.run, self.device))
 
 
 def _measured(job: FitJob, train: Dataset, context: FitContext) -> tuple[Recommender, float, int]:
@@ -398,7 +425,8 @@ def _measured(job: FitJob, train: Dataset, context: FitContext) -> tuple[Recomme
                 job.spec,
                 job.params,
                 train,
-                lambda part: job.spec.load()(job.params).fit(part, WarmUpContext(job, context.device)),
+                lambda part: job.spec.load()(job.params).fit(part, WarmUpContext(job, context.run, context.device)),
+                context.run,
             )
             context.check()
             context.keep_checkpoints_of(train)
@@ -432,6 +460,9 @@ def _reasons(job: FitJob, context: FitContext) -> Iterator[None]:
     except (Cancelled, TrainingFailed, InvalidParameter):
         raise
     except CannotFit as error:
+        context.check()
+        if context.run.kept:
+            raise NothingToKeep from error
         raise TrainingFailed(str(error)) from error
     except MemoryError as error:
         raise TrainingFailed(

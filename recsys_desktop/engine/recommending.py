@@ -121,7 +121,7 @@ def _views(
         found = [_unexplained(item, score) for item, score in zip(items.tolist(), scores.tolist(), strict=True)]
     predicted = predicted_ratings(served, query, items.tolist())
     for position, explanation, rating in zip(own.tolist(), found, predicted, strict=True):
-        views[position] = own_view(served, query, explanation, rating, with_parts=measured)
+        views[position] = own_view(served, query, explanation, rating, rated=asked.rated, with_parts=measured)
     return views, notice
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,7 @@ class EngineRun(RunContext):
         self._stop_event = stop_event or threading.Event()
         self._keep_event = keep_event or threading.Event()
         self._guard = threading.Lock()
+        self._said: tuple[float, str] = (0.0, "")
         self._progress: tuple[float, str] | None = None
         self._entries: list[LogEntry] = []
         self._last_notice = 0.0
@@ -107,8 +109,23 @@ class EngineRun(RunContext):
     def progress(self, fraction: float, text: str = "") -> None:
         """As `RunContext.progress`; the latest is passed on."""
         with self._guard:
-            self._progress = (min(max(float(fraction), 0.0), 1.0), text)
+            self._said = self._progress = (min(max(float(fraction), 0.0), 1.0), text)
         self._notify()
+
+    @contextmanager
+    def saying(self, text: str) -> Iterator[None]:
+        """Tell of something else at once, and after it again what was told last; the bar stands where it is."""
+        before = self._said
+        self.progress(before[0], text)
+        self.flush()
+        try:
+            yield
+        finally:
+            self.progress(*before)
+
+    def unheard(self, device: str) -> EngineRun:
+        """A run on this device that tells nobody anything, and that stops when this one does."""
+        return EngineRun(stop_event=self._stop_event, keep_event=self._keep_event, device=device)
 
     def log(self, step: int, **values: float) -> None:
         """As `RunContext.log`."""

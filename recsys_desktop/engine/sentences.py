@@ -39,8 +39,10 @@ WORDINGS = {
     "chosen-lately": "It was chosen lately: it counts {amount} people, older choices counting for less.",
     "rated-higher": "People rate it {mean} on average, more than the {overall} of all items.",
     "rated-lower": "People rate it {mean} on average, no more than the {overall} of all items.",
+    "rated-alike": "People rate it {mean} on average, about as much as all items.",
     "rated-by-nobody": "Nobody has rated it yet.",
     "own-average": "It is expected to get what you give on average.",
+    "overall-average": "It is expected to get what people give on average; {algorithm} has no rating of yours.",
     "random": "Picked at random.",
     "same-for-everybody": "Everybody gets the same from {algorithm}; your choices play no part.",
     "chosen-by-others": "No choice of yours leads to it; {people} chose it.",
@@ -53,6 +55,8 @@ WORDINGS = {
 _SHOWN = 2
 _LEAST_SHARE = 0.1
 _LEAST_BESIDE_GENERAL = 0.05
+
+_MEANS_ALIKE = 0.01
 
 _CONCRETE = (Source.HISTORY.value, Source.FEATURE.value, Source.NEIGHBOUR.value)
 _INTEREST = "interest in "
@@ -68,7 +72,10 @@ CHOSEN_OFTEN = "how often it is chosen"
 
 def phrase(key: str, **values: Any) -> Phrase:
     """One wording with its values filled in."""
-    return Phrase(key, values, WORDINGS[key].format(**{name: _text(name, value) for name, value in values.items()}))
+    texts = {name: _text(name, value) for name, value in values.items()}
+    if "mean" in values and "overall" in values:
+        texts["mean"], texts["overall"] = _apart(values["mean"], values["overall"])
+    return Phrase(key, values, WORDINGS[key].format(**texts))
 
 
 def without_share(sentence: Phrase) -> str:
@@ -92,6 +99,12 @@ def _text(name: str, value: Any) -> str:
     if isinstance(value, str):
         return value
     return enumeration([str(part) for part in value])
+
+
+def _apart(mean: float, overall: float) -> tuple[str, str]:
+    """Two means with one decimal, or with two where one does not tell them apart."""
+    texts = _text("mean", mean), _text("overall", overall)
+    return texts if texts[0] != texts[1] else (f"{mean:,.2f}", f"{overall:,.2f}")
 
 
 def _item_text(entry: dict[str, Any]) -> str:
@@ -147,7 +160,8 @@ class Telling:
     predicts_ratings: scores are in rating units. for_everybody: the scores are the same for all people. blends: parts
     of the kind MODEL are members with names. has_choices: the person has a history. favoured: the item does not stand
     in the lower half for this person. residual: what the parts do not account for, in the score's unit, where they were
-    not measured and do not add up by construction. facts: what the data says of the item.
+    not measured and do not add up by construction. base: what the score of a ranker starts from before the history
+    counts; 0 where that is a mean rating. has_ratings: the history has ratings. facts: what the data says of the item.
     """
 
     algorithm: str
@@ -160,6 +174,8 @@ class Telling:
     has_choices: bool = True
     favoured: bool = True
     residual: float = 0.0
+    base: float = 0.0
+    has_ratings: bool = True
 
 
 def sentence(
@@ -176,7 +192,9 @@ def sentence(
     What a person can check (choices, features, people) goes before models and factors, these before what holds for
     everybody, unless they come to next to nothing beside it; choices that weigh against an item in sum are named as its
     reason only where nothing general speaks for it. Choices that are smaller in sum than what is not accounted for are
-    no reason, and what has no name goes before what holds for everybody only where it is larger.
+    no reason, and what has no name goes before what holds for everybody only where it is larger. Where a ranker has no
+    bias of its own for the item, the start of the score is what many choose, and is the reason where it outweighs what
+    the parts add.
     """
     sums = {part.kind: 0.0 for part in parts}
     positive = dict(sums)
@@ -198,6 +216,9 @@ def sentence(
     if kind == feature and sums[kind] < 0 and not telling.favoured:
         against = sorted((part for part in parts if part.kind == kind), key=lambda part: part.value)[:_SHOWN]
         return phrase("features-against-it", labels=[part.label for part in against if part.value < 0])
+    of_item = [part for part in parts if part.kind == Source.BIAS.value and _bias_name(part) != PERSON_RATING]
+    if parts and not of_item and telling.base > max(sum(sums.values()), 0.0) and telling.facts.people:
+        return phrase("chosen-by", people=telling.facts.people)
     general = _general(parts, score, telling)
     if not kind or (kind == Source.MODEL.value and not telling.blends):
         unnamed = max(sums.get(Source.MODEL.value, 0.0) + telling.residual, 0.0)
@@ -258,6 +279,8 @@ def _general(parts: Sequence[Weighed], score: float, telling: Telling) -> Phrase
     if not of_item:
         if telling.predicts_ratings and not telling.for_everybody and not (biases and len(parts) == len(biases)):
             return _rated(telling.facts) if parts else None
+        if biases and not telling.has_ratings:
+            return phrase("overall-average", algorithm=telling.algorithm)
         return phrase("own-average") if biases else None
     bias, label = of_item[0], _bias_name(of_item[0])
     if label == CHANCE:
@@ -277,6 +300,8 @@ def _general(parts: Sequence[Weighed], score: float, telling: Telling) -> Phrase
 def _rated(facts: ItemFacts) -> Phrase:
     if np.isnan(facts.mean):
         return phrase("rated-by-nobody")
+    if abs(facts.mean - facts.overall) < _MEANS_ALIKE:
+        return phrase("rated-alike", mean=facts.mean)
     return phrase("rated-higher" if facts.rated_higher else "rated-lower", mean=facts.mean, overall=facts.overall)
 
 

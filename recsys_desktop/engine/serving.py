@@ -40,11 +40,16 @@ _BYTES_PER_SCORE = 32
 
 
 class Asked(NamedTuple):
-    """A person turned into a query of one. notices: what of the request could not be used as given."""
+    """A person turned into a query of one.
+
+    notices: what of the request could not be used as given. rated: the person gave ratings; where not, those of the
+    query are averages that stand in for them.
+    """
 
     query: Query
     person: Person
     notices: tuple[str, ...]
+    rated: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,14 +135,16 @@ class ServedModel:
         notices: list[str] = []
         if history is None and code >= 0:
             query = Query.of_users(self.dataset, [code])
+            rated = query.ratings is not None
         else:
             query = self._history_query(history or (), code, notices)
+            rated = any(rating is not None for _, rating, _ in history or ())
         if interests:
             query = replace(query, interests=(tuple(interests),))
         if as_of is not None:
             query = replace(query, as_of=np.array([as_of], dtype=np.int64))
         known = code >= 0 and bool(self.model._known_people(self.aligned.query(query))[0])
-        return Asked(query, Person(user, known, int(query.lengths[0])), tuple(notices))
+        return Asked(query, Person(user, known, int(query.lengths[0])), tuple(notices), rated)
 
     def require_data(self, consequence: str) -> None:
         """Raise `ServingFailed` where the data of the model is not here; consequence: what is missing for it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
@@ -27,6 +28,14 @@ logger = logging.getLogger(__name__)
 
 _FITTED = 0.9
 _CALIBRATED = 0.96
+
+
+KEPT_CALIBRATION_SECONDS = 2.0
+"""How long scores may be calibrated in all once the run was asked to stop and keep its model."""
+
+
+class _Enough(Exception):
+    """The person waits for a model, and it is there: it is saved without a calibration."""
 
 
 def train(session: Session, request: TrainRequest, run: EngineRun) -> ModelRecord:
@@ -100,8 +109,17 @@ def _calibration(request: TrainRequest, fitted: Fitted, run: EngineRun) -> tuple
         return None, "calibration was switched off"
     if fitted.trial is None or fitted.history is None or not fitted.held_out:
         return None, "there was nothing to hold out: nobody has two interactions"
-    run.progress(_FITTED, "Measuring how far scores can be trusted")
-    return calibrate(fitted.trial, fitted.history, fitted.held_out, run, run.check)
+    begun = time.monotonic()
+
+    def check() -> None:
+        run.check()
+        if run.kept and time.monotonic() - begun > KEPT_CALIBRATION_SECONDS:
+            raise _Enough
+
+    try:
+        return calibrate(fitted.trial, fitted.history, fitted.held_out, run.part(_FITTED, _CALIBRATED), check)
+    except _Enough:
+        return None, "the run was stopped before its scores were calibrated"
 
 
 def _publish(

@@ -15,6 +15,7 @@ from recsys_desktop.api.algorithm import AlgorithmSpec
 from recsys_desktop.api.dataset import Dataset
 from recsys_desktop.api.params import Params
 from recsys_desktop.api.vocabulary import Vocabulary
+from recsys_desktop.engine.runs import EngineRun
 
 logger = logging.getLogger(__name__)
 
@@ -26,11 +27,13 @@ _done: set[str] = set()
 _guard = threading.Lock()
 
 
-def warm_up(spec: AlgorithmSpec, params: Params, train: Dataset, fit: Callable[[Dataset], object]) -> None:
-    """Call `fit` with an excerpt of `train` where this process has not yet done so for such a fit.
+def warm_up(
+    spec: AlgorithmSpec, params: Params, train: Dataset, fit: Callable[[Dataset], object], run: EngineRun
+) -> None:
+    """Call `fit` with an excerpt of `train` where this process has not yet done so for such a fit; `run` says so.
 
     Its failure counts for nothing: an algorithm may be undefined on so little, and what is wrong with it the fit to the
-    whole data reports.
+    whole data reports. Where the run is stopped meanwhile it is not done, and the next such fit does it.
     """
     columns = [getattr(train, name) is not None for name in ("ratings", "weights", "timestamps", "events")]
     key = json.dumps([spec.implementation, params.to_dict(), columns], sort_keys=True)
@@ -39,9 +42,13 @@ def warm_up(spec: AlgorithmSpec, params: Params, train: Dataset, fit: Callable[[
             return
         _done.add(key)
     try:
-        fit(excerpt(train))
+        with run.saying("Compiling, once"):
+            fit(excerpt(train))
     except Exception:
         logger.debug("'%s' could not be warmed up", spec.id, exc_info=True)
+    if run.should_stop:
+        with _guard:
+            _done.discard(key)
 
 
 def excerpt(train: Dataset) -> Dataset:

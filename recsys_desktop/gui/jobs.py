@@ -55,7 +55,8 @@ class Job(QObject):
 
     ``updated`` is emitted at most twenty times a second when it said something, and four times a second while it is
     silent, so that its clock goes on; ``values`` holds every logged step so far.
-    Exactly one of ``done``, ``failed`` and ``cancelled`` is emitted, followed by ``over``.
+    Exactly one of ``done``, ``failed`` and ``cancelled`` is emitted, followed by ``over``. ``error`` is why it failed,
+    or why there was nothing to keep when it was stopped.
     """
 
     updated = Signal()
@@ -323,9 +324,16 @@ class JobManager(QObject):
                 logger.info("'%s' was cancelled and ended with: %s", job.title, error)
             self._finish(job, JobState.CANCELLED)
         elif error is not None:
-            logger.error("'%s' failed", job.title, exc_info=error)
+            # The engine, which takes a while to import, is in memory by now where the job has used it.
+            from recsys_desktop.engine.errors import Cancelled
+
             job.error = error
-            self._finish(job, JobState.FAILED)
+            if isinstance(error, Cancelled):
+                logger.info("'%s' was stopped: %s", job.title, error)
+                self._finish(job, JobState.CANCELLED)
+            else:
+                logger.error("'%s' failed", job.title, exc_info=error)
+                self._finish(job, JobState.FAILED)
         else:
             job.result = result
             self._finish(job, JobState.DONE)

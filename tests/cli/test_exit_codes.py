@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from recsys_desktop.cli.app import run as run_command
+from recsys_desktop.engine import Engine, NothingToKeep
 from tests.cli.conftest import Run, environment, run_in
 
 MISUSES: list[tuple[list[str], str]] = [
@@ -52,6 +53,20 @@ MISUSES: list[tuple[list[str], str]] = [
     (["data", "import", "/nowhere.csv", "--name", "x"], "/nowhere.csv"),
     (["algorithms", "toy-x"], "algorithm 'toy-x'"),
 ]
+
+
+def test_a_run_that_was_stopped_before_it_had_a_model_ends_as_a_cancelled_one(
+    shared_workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(*_: object) -> None:
+        raise NothingToKeep
+
+    monkeypatch.setattr(Engine, "train", stopped)
+    arguments = ["train", "popularity", "--data", "toy", "--json", "--workspace", str(shared_workspace)]
+    assert run_command(arguments) == 1
+    out, err = capsys.readouterr()
+    assert '"kind": "cancelled"' in out and "stopped before there was a model to keep" in out
+    assert "stopped before there was a model to keep" in err
 
 
 @pytest.mark.parametrize(

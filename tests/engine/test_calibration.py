@@ -50,6 +50,23 @@ def test_a_run_that_is_cancelled_does_not_wait_for_everybodys_lists() -> None:
     assert len(blocks) > 2 + 2
 
 
+def test_a_calibration_says_how_far_it_is_after_a_few_people() -> None:
+    class Heard(RunContext):
+        said: list[float]
+
+        def progress(self, fraction: float, text: str = "") -> None:
+            self.said.append(fraction)
+
+    kept, held_out = made_data.of_shape(DataShape(300, 500, 4000), False).hold_out(0.2, np.random.default_rng(0))
+    model = POPULAR.load()(POPULAR.params()).fit(kept)
+    run = Heard()
+    run.said = []
+    calibrate(model, kept, held_out, run)
+    assert run.said == sorted(run.said) and run.said[-1] == 1
+    people = int((held_out.user_counts > 0).sum())
+    assert len(run.said) >= people / 40
+
+
 def test_intervals_contain_the_truth_about_as_often_as_they_say() -> None:
     contained = []
     for seed in range(10):

@@ -19,10 +19,13 @@ from recsys_desktop.engine import (
     EngineError,
     EngineRun,
     EvaluateRequest,
+    ImportRequest,
     Misuse,
     UnknownName,
+    evaluating,
     fitting,
 )
+from recsys_desktop.evaluation import significance
 from tests.engine import toys
 
 ALGORITHMS = ["toy-popular", "toy-together", "toy-mean"]
@@ -284,6 +287,32 @@ def test_equal_algorithms_cannot_be_told_apart_and_a_worse_one_can(engine: Engin
     assert "cannot be told from it" in made.conclusion
 
 
+def test_the_winner_by_an_error_is_said_to_be_better_not_larger(engine: Engine) -> None:
+    made = engine.evaluate(EvaluateRequest(["toy-mean", "toy-constant"], data="toy", metrics=["rmse"]))
+    figures = {row.algorithm: row.figures["rmse"].value for row in made.rows}
+    assert figures["toy-mean"] < figures["toy-constant"]
+    assert made.conclusion == (
+        f"Toy mean has the best RMSE ({figures['toy-mean']:.4f}); every other algorithm is significantly worse."
+    )
+
+
+def test_on_data_without_ratings_every_rating_model_is_not_run_for_one_reason(engine: Engine, tmp_path: Path) -> None:
+    plain = tmp_path / "plain.csv"
+    with plain.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["user", "item"])
+        writer.writerows((f"u{n % 30}", f"i{(n * n + n // 30) % 17}") for n in range(240))
+    engine.import_data(ImportRequest([plain], "plain"))
+    made = engine.evaluate(EvaluateRequest(["toy-mean", "toy-listing", "toy-popular"], data="plain"))
+    states = {row.algorithm: (row.state, row.reason) for row in made.rows}
+    assert states["toy-popular"] == ("done", "")
+    assert states["toy-mean"] == states["toy-listing"] == ("not run", "the data have no ratings")
+    of_errors = engine.evaluate(EvaluateRequest(["toy-mean", "toy-popular"], data="plain", metrics=["ndcg"]))
+    assert of_errors.rows[0].reason == "the data have no ratings"
+    unasked = engine.evaluate(EvaluateRequest(["toy-mean", "toy-popular"], data="toy", metrics=["ndcg"]))
+    assert unasked.rows[0].reason == "it only predicts ratings, and ratings are not judged here"
+
+
 def test_the_same_seed_repeats_the_comparison(engine: Engine) -> None:
     request = EvaluateRequest(["toy-epochs", "toy-together"], data="toy", seed=3)
     first, second = engine.evaluate(request), engine.evaluate(request)
@@ -331,6 +360,68 @@ def test_cancelling_keeps_nothing(engine: Engine) -> None:
     with pytest.raises(Cancelled):
         engine.evaluate(EvaluateRequest(["toy-popular", "toy-together", "toy-epochs"], data="toy"), run)
     assert engine.evaluations() == [] and engine.runs()[0].state == "cancelled"
+
+
+def test_all_figures_of_the_same_users_are_drawn_at_once_and_cancelling_ends_the_draws(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = EngineRun()
+    drawn = []
+    resampled = significance.resampled_means
+
+    def stop_after_the_first(values, *more):
+        means = resampled(values, *more)
+        drawn.append(values.shape[1])
+        run.stop("discard")
+        return means
+
+    monkeypatch.setattr(significance, "resampled_means", stop_after_the_first)
+    with pytest.raises(Cancelled):
+        engine.evaluate(EvaluateRequest(["toy-popular", "toy-together"], data="toy"), run)
+    assert len(drawn) == 1 and drawn[0] > 4
+
+
+def test_cancelling_while_the_best_is_looked_for_ends_the_draws(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = EngineRun()
+    compared = evaluating.compared
+
+    def stop_before(*arguments):
+        run.stop("discard")
+        return compared(*arguments)
+
+    monkeypatch.setattr(evaluating, "compared", stop_before)
+    with pytest.raises(Cancelled):
+        engine.evaluate(EvaluateRequest(["toy-popular", "toy-together"], data="toy"), run)
+
+
+def test_cancelling_does_not_wait_for_the_predictions_of_everybody(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = EngineRun()
+    asked = []
+    predict = toys.ToyMean._score
+
+    def stop_at_the_first_block(self, query, items):
+        if len(query) > 1:
+            asked.append(len(query))
+            run.stop("discard")
+        return predict(self, query, items)
+
+    monkeypatch.setattr(fitting, "PEOPLE_AT_ONCE", 8)
+    monkeypatch.setattr(toys.ToyMean, "_score", stop_at_the_first_block)
+    with pytest.raises(Cancelled):
+        engine.evaluate(EvaluateRequest(["toy-mean"], data="toy"), run)
+    assert asked == [8]
+
+
+def test_stop_and_keep_before_there_is_a_model_leaves_a_row_that_was_not_run(engine: Engine) -> None:
+    run = EngineRun()
+    run._on_progress = lambda fraction, text: run.stop("keep") if "trying" in text else None
+    made = engine.evaluate(EvaluateRequest(["toy-popular", "toy-trying"], data="toy"), run)
+    assert [row.state for row in made.rows] == ["done", "not run"]
+    assert made.rows[1].reason == "stopped before there was a model to judge"
 
 
 def test_stop_and_keep_reports_what_is_done(engine: Engine) -> None:

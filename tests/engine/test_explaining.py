@@ -297,6 +297,51 @@ def test_a_personal_reason_goes_before_a_general_one() -> None:
     assert sentence(next_to_nothing, 3.1, aware).text == "30 people chose it."
 
 
+@pytest.mark.parametrize(
+    ("base", "expected"),
+    [
+        (14.055, "30 people chose it."),
+        (0.2, "30 people chose it."),
+        (0.1, "Because you chose Heat and Alien (60% of its score)."),
+        (-0.2, "Because you chose Heat and Alien."),
+    ],
+)
+def test_choices_are_no_reason_where_what_a_ranker_starts_from_outweighs_them(base: float, expected: str) -> None:
+    parts = [ExplanationPart("Heat", 0.1, "history", "1"), ExplanationPart("Alien", 0.08, "history", "2")]
+    score = base + 0.18 if base != 0.1 else 0.3
+    assert sentence(parts, score, Telling("X", FACTS, exact=True, base=base)).text == expected
+
+
+def test_a_level_that_a_bias_is_measured_from_is_no_popularity() -> None:
+    parts = [
+        ExplanationPart("how often it is chosen", -0.3, "bias"),
+        ExplanationPart("Heat", 0.2, "history", "1"),
+    ]
+    assert sentence(parts, 2.9, Telling("X", FACTS, exact=True, base=3.0)).key == "because-chosen"
+
+
+@pytest.mark.parametrize(
+    ("mean", "overall", "expected"),
+    [
+        (4.6, 3.61, "People rate it 4.6 on average, more than the 3.6 of all items."),
+        (4.62, 4.58, "People rate it 4.62 on average, more than the 4.58 of all items."),
+        (4.58, 4.62, "People rate it 4.58 on average, no more than the 4.62 of all items."),
+        (4.601, 4.602, "People rate it 4.6 on average, about as much as all items."),
+        (4.602, 4.601, "People rate it 4.6 on average, about as much as all items."),
+        (4.65, 4.6499, "People rate it 4.7 on average, about as much as all items."),
+    ],
+)
+def test_two_means_that_are_set_against_each_other_read_differently(mean: float, overall: float, expected: str) -> None:
+    part = ExplanationPart("how this item is rated", 0.01, "bias")
+    assert sentence([part], mean, Telling("X", ItemFacts(30, mean, overall), exact=True)).text == expected
+
+
+def test_who_has_given_no_rating_is_not_told_of_what_they_give() -> None:
+    part = ExplanationPart("how this person rates", 0.0, "bias")
+    words = sentence([part], 3.6, Telling("X", FACTS, exact=True, predicts_ratings=True, has_ratings=False))
+    assert words.text == "It is expected to get what people give on average; X has no rating of yours."
+
+
 def test_a_sentence_keeps_its_values_apart_from_its_language() -> None:
     words = phrase("because-chosen", items=[{"item": "1", "title": "Heat", "rating": None}], share=0.5)
     assert words.key == "because-chosen" and words.values["share"] == 0.5

@@ -12,6 +12,7 @@ import pytest
 from recsys_desktop.api import InvalidParameter
 from recsys_desktop.engine import Engine, EvaluateRequest, TrainingFailed, TrainRequest, warming
 from recsys_desktop.engine.fitting import set_aside
+from recsys_desktop.engine.plugins import Registry
 from tests.engine import toys
 
 
@@ -79,6 +80,13 @@ def test_what_is_set_aside_for_an_algorithm_that_goes_by_order_is_the_latest(
         for user in np.flatnonzero(held_out.user_counts)
     ]
     assert np.mean(in_order) == 1 if goes_by_order else np.mean(in_order) < 0.5
+
+
+def test_the_shipped_algorithms_that_go_by_order_are_those_that_tell_what_comes_next() -> None:
+    algorithms = Registry.discover(safe_mode=True).algorithms.values()
+    sequential = {spec.id for spec in algorithms if spec.capabilities.is_sequential}
+    assert {"sasrec", "gru", "lstm"} <= sequential
+    assert not {spec.id for spec in algorithms if spec.capabilities.predicts_ratings} & sequential
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

@@ -16,7 +16,7 @@ from recsys_desktop.engine.results import Recommendation
 PEOPLE = ("00", "01", "05")
 ALGORITHMS = tuple(Registry.discover(safe_mode=True).algorithms.values())
 NAMES_CHOICES = ("because-chosen", "because-rated", "because-alike")
-OF_EVERYBODY = ("chosen-by", "chosen-lately", "rated-higher", "rated-lower", "same-for-everybody")
+OF_EVERYBODY = ("chosen-by", "chosen-lately", "rated-higher", "rated-lower", "rated-alike", "same-for-everybody")
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +123,37 @@ def test_neighbours_are_not_named_where_popularity_is_nearly_the_whole_score(shi
     for person in PEOPLE:
         first = shipped.recommend(RecommendRequest("user-knn", person, n=1, explain=True)).items[0]
         assert first.sentence.key != "because-people"
+
+
+def test_choices_are_not_named_where_a_ranker_starts_higher_than_they_lift_it(
+    listed: tuple[AlgorithmSpec, dict[str, tuple[Recommendation, ...]]],
+) -> None:
+    spec, lists = listed
+    if spec.capabilities.predicts_ratings:
+        return
+    for items in lists.values():
+        for item in items:
+            view = item.explanation
+            biased = view is not None and any(part.kind == Source.BIAS for part in view.parts)
+            if item.sentence.key in NAMES_CHOICES and view is not None and view.exact and not biased:
+                assert view.base <= max(sum(part.value for part in view.parts), 0) + 1e-9
+
+
+def test_a_rating_model_starts_from_a_mean_which_does_not_outweigh_choices(shipped: Engine) -> None:
+    shipped.train(TrainRequest("svd", "toy"))
+    view = shipped.recommend(RecommendRequest("svd", "00", n=1, explain=True)).items[0].explanation
+    assert view is not None and view.base > 3
+    assert view.sentence.key != "chosen-by"
+
+
+def test_a_mean_of_a_history_without_ratings_is_not_the_persons_own(shipped: Engine) -> None:
+    shipped.train(TrainRequest("user-mean", "toy"))
+    view = shipped.explain(ExplainRequest("user-mean", "003", history=[("000", None, None)]))
+    assert view.sentence.key == "overall-average"
+    shipped.train(TrainRequest("item-knn-rating", "toy"))
+    for entry, told in ((("000", None, None), False), (("000", 5.0, None), True)):
+        words = shipped.explain(ExplainRequest("item-knn-rating", "003", history=[entry])).sentence
+        assert ("you rated" in words.text) == told
 
 
 @pytest.mark.parametrize("algorithm", ["ncf", "ncf-rating", "fm", "deepfm"])

@@ -9,8 +9,19 @@ import numpy as np
 import pytest
 
 from recsys_desktop.api import InvalidParameter
-from recsys_desktop.engine import Cancelled, DoesNotFit, Engine, EngineRun, TrainingFailed, TrainRequest, UnknownName
+from recsys_desktop.engine import (
+    Cancelled,
+    DoesNotFit,
+    Engine,
+    EngineRun,
+    TrainingFailed,
+    TrainRequest,
+    UnknownName,
+    training,
+    warming,
+)
 from recsys_desktop.workspace import InvalidName, NotWritable, RecordNotFound
+from tests.engine import toys
 
 
 def test_a_model_is_saved_as_the_next_version_with_what_was_asked_and_measured(engine: Engine) -> None:
@@ -156,6 +167,70 @@ def test_cancel_saves_nothing_and_the_run_says_so(engine: Engine) -> None:
     assert engine.runs()[0].state == "cancelled"
     assert engine.models() == []
     assert list((engine.workspace.path / "models").iterdir()) == []
+
+
+@pytest.mark.parametrize(("mode", "reason"), [("keep", "before there was a model to keep"), ("discard", "cancelled")])
+def test_stopping_before_there_is_a_model_is_no_failure(engine: Engine, mode: str, reason: str) -> None:
+    run = EngineRun()
+    run._on_progress = lambda fraction, text: run.stop(mode) if "trying" in text else None
+    with pytest.raises(Cancelled, match=reason):
+        engine.train(TrainRequest("toy-trying", "toy"), run)
+    assert engine.runs()[0].state == "cancelled" and reason in str(engine.runs()[0].error)
+    assert engine.models() == []
+
+
+def test_stop_and_keep_while_scores_are_calibrated_saves_the_model_without_waiting(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = EngineRun()
+
+    def endless(model, history, held_out, part, check):
+        run.stop("keep")
+        for _ in range(2000):
+            check()
+            time.sleep(0.005)
+        raise AssertionError("nobody stopped it")
+
+    monkeypatch.setattr(training, "KEPT_CALIBRATION_SECONDS", 0.1)
+    monkeypatch.setattr(training, "calibrate", endless)
+    record = engine.train(TrainRequest("toy-popular", "toy"), run)
+    assert record.metrics["calibration"] == {"reason": "the run was stopped before its scores were calibrated"}
+    assert record.metrics["stopped_early"] is False
+    assert engine.model(record.id).calibration_note == "the run was stopped before its scores were calibrated"
+
+
+def test_a_compilation_is_said_once_and_stops_with_the_run(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    fit = toys.ToyPopular._fit
+    run = EngineRun()
+    stopped: list[bool] = []
+
+    def stop_at_first(self, train, context):
+        if train.n_users < 60:
+            if not stopped:
+                run.stop("discard")
+            stopped.append(context.should_stop)
+        fit(self, train, context)
+
+    monkeypatch.setattr(warming, "_done", set())
+    monkeypatch.setattr(toys.ToyPopular, "_fit", stop_at_first)
+    with pytest.raises(Cancelled):
+        engine.train(TrainRequest("toy-popular", "toy"), run)
+    assert stopped == [True]
+    texts: list[str] = []
+    for _ in range(2):
+        engine.train(TrainRequest("toy-popular", "toy"), EngineRun(on_progress=lambda _, text: texts.append(text)))
+        assert texts.count("Compiling, once") == 1
+    assert stopped == [True, False], "what was stopped is warmed up again, what was not is not"
+
+
+def test_after_a_compilation_the_run_says_again_what_it_does() -> None:
+    seen: list[tuple[float, str]] = []
+    run = EngineRun(on_progress=lambda fraction, text: seen.append((fraction, text)))
+    run.progress(0.3, "Training X")
+    with run.saying("Compiling, once"):
+        assert seen[-1] == (0.3, "Compiling, once")
+    run.flush()
+    assert seen[-1] == (0.3, "Training X")
 
 
 def test_a_hybrid_gets_its_members_from_the_engine(engine: Engine) -> None:

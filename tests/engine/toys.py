@@ -164,6 +164,35 @@ class ToyMean(Toy):
         return np.repeat(means[None, :], len(query), axis=0)
 
 
+CONSTANT = _toy(
+    "constant",
+    Capabilities(Serves.EVERYONE, ranks=False, predicts_ratings=True, uses_ratings=True),
+    needs=Needs(ratings=True),
+)
+
+
+class ToyConstant(ToyMean):
+    """The lowest rating for every item."""
+
+    spec = CONSTANT
+
+    def _fit(self, train: Dataset, run: RunContext) -> None:
+        self.means_ = np.full(train.n_items, train.ratings.min(), dtype=np.float32)
+
+
+LISTING = _toy(
+    "listing",
+    Capabilities(Serves.EVERYONE, predicts_ratings=True, uses_ratings=True),
+    needs=Needs(ratings=True),
+)
+
+
+class ToyListing(ToyMean):
+    """The mean rating of an item, which orders lists too."""
+
+    spec = LISTING
+
+
 class EpochParams(Params):
     """Parameters of the toy that trains in epochs."""
 
@@ -214,6 +243,23 @@ class ToyEpochs(Toy):
     def _score(self, query: Query, items):
         scores = self.scores_ if items is None else self.scores_[items]
         return np.repeat(scores[None, :], len(query), axis=0)
+
+
+TRYING = _toy("trying", Capabilities(Serves.EVERYONE))
+
+
+class ToyTrying(ToyPopular):
+    """Tries settings for a second, and has no model when it is stopped meanwhile."""
+
+    spec = TRYING
+
+    def _fit(self, train: Dataset, run: RunContext) -> None:
+        for step in range(100):
+            run.progress(step / 100, "trying settings")
+            if run.should_stop:
+                raise CannotFit("stopped before there was a model to keep")
+            time.sleep(0.01)
+        super()._fit(train, run)
 
 
 RAISES = _toy("raises", Capabilities(Serves.EVERYONE))
@@ -279,7 +325,7 @@ class ToyBlend(Toy):
         return self.member_.score(query, items)
 
 
-SPECS = (POPULAR, TOGETHER, SILENT, MEAN, EPOCHS, RAISES, LATER, SHAPE, BLEND)
+SPECS = (POPULAR, TOGETHER, SILENT, MEAN, CONSTANT, LISTING, EPOCHS, TRYING, RAISES, LATER, SHAPE, BLEND)
 
 
 @hookimpl

@@ -16,7 +16,7 @@ from recsys_desktop.evaluation import (
     indistinguishable_from_best,
     paired_difference,
 )
-from recsys_desktop.evaluation.significance import resampled_means
+from recsys_desktop.evaluation.significance import bootstrap_intervals, resampled_means
 
 
 def test_intervals_hold_the_true_mean_about_as_often_as_they_say():
@@ -57,6 +57,67 @@ def test_resamples_are_paired_over_columns():
     values = np.random.default_rng(5).random(40)
     means = resampled_means(np.column_stack((values, values + 1)), 100)
     np.testing.assert_allclose(means[:, 1] - means[:, 0], 1)
+
+
+def counted_draws(monkeypatch) -> list[int]:
+    """How many resamples are drawn from now on, one number a block."""
+    drawn = []
+    generator_of = np.random.default_rng
+
+    class Counting:
+        def __init__(self, seed):
+            self._generator = generator_of(seed)
+
+        def integers(self, high, size, dtype):
+            drawn.append(size[0])
+            return self._generator.integers(high, size=size, dtype=dtype)
+
+    monkeypatch.setattr("recsys_desktop.evaluation.significance.np.random.default_rng", Counting)
+    return drawn
+
+
+def test_figures_of_the_same_users_share_their_draws_and_have_the_intervals_of_each_alone(monkeypatch):
+    generator = np.random.default_rng(8)
+    figures = {name: generator.random(60) for name in ("ndcg", "recall", "mrr")}
+    figures["gaps"] = np.where(generator.random(60) < 0.3, np.nan, figures["mrr"])
+    alone = {name: bootstrap_interval(values, seed=2) for name, values in figures.items()}
+    drawn = counted_draws(monkeypatch)
+    together = bootstrap_intervals(figures, seed=2)
+    assert list(together) == list(figures)
+    for name, interval in together.items():
+        assert interval == pytest.approx(alone[name], rel=1e-12)
+    assert sum(drawn) == 2 * 2000, "once for everybody and once for those without gaps"
+
+
+def test_models_with_the_same_users_share_their_draws(monkeypatch):
+    generator = np.random.default_rng(9)
+    vectors = {f"model {n}": generator.random(80) + 0.05 * n for n in range(5)}
+    alone = {name: paired_difference(vectors["model 4"], vectors[name]) for name in list(vectors)[:4]}
+    drawn = counted_draws(monkeypatch)
+    verdicts = against_best(vectors)
+    assert sum(drawn) == 2000
+    for name, verdict in verdicts.items():
+        assert verdict.difference == pytest.approx(alone[name], rel=1e-9)
+
+
+def test_what_the_check_raises_ends_the_draws(monkeypatch):
+    class Stopped(Exception):
+        pass
+
+    calls = []
+
+    def check():
+        calls.append(1)
+        if len(calls) == 3:
+            raise Stopped
+
+    monkeypatch.setattr("recsys_desktop.evaluation.significance._DRAWS_AT_ONCE", 1000)
+    values = np.random.default_rng(0).random(100)
+    with pytest.raises(Stopped):
+        bootstrap_intervals({"ndcg": values}, check=check)
+    calls.clear()
+    with pytest.raises(Stopped):
+        against_best({"a": values, "b": values + 1}, check=check)
 
 
 def test_users_without_a_figure_take_no_part():

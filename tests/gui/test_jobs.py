@@ -144,6 +144,24 @@ def test_an_error_reaches_the_window_and_the_next_job_runs(manager: JobManager, 
     assert "'broken' failed" in caplog.text
 
 
+def test_a_run_that_had_nothing_to_keep_when_it_was_stopped_has_not_failed(manager: JobManager, qtbot, caplog) -> None:
+    from recsys_desktop.engine import NothingToKeep
+
+    def tries(request: object, run) -> None:
+        _until_stopped(request, run)
+        raise NothingToKeep
+
+    failures = []
+    manager.job_failed.connect(failures.append)
+    job = manager.submit("tries", tries)
+    qtbot.waitUntil(lambda: job.state is JobState.RUNNING, timeout=3000)
+    job.stop_and_keep()
+    qtbot.waitUntil(lambda: manager.is_idle, timeout=3000)
+    assert job.state is JobState.CANCELLED
+    assert str(job.error) == "stopped before there was a model to keep"
+    assert failures == [] and "failed" not in caplog.text
+
+
 def test_only_the_latest_question_of_a_kind_is_answered(manager: JobManager, qtbot) -> None:
     jobs = [
         manager.submit(f"list {number}", lambda request, run: request, number, lane=Lane.ANSWER, key="list")

@@ -308,6 +308,39 @@ def test_training_can_be_stopped_and_kept_or_cancelled(small: MainWindow, qtbot)
     assert [model.version for model in small.session.models] == [1]
 
 
+def test_what_is_said_of_curves_follows_the_steps_that_were_logged(small: MainWindow, qtbot) -> None:
+    panel = small.page("train").workbench.run_panel
+    _train(qtbot, small, "ease")
+    assert "This algorithm is solved in one step: it has no curve." in panel.loss_empty.text()
+    assert "It is judged once, at the end, on data set aside." in panel.validation_empty.text()
+    _train(qtbot, small, "svd")
+    assert panel.loss_plot.lines and "curve" not in panel.loss_empty.text()
+    assert "It is judged once, at the end, on data set aside." in panel.validation_empty.text()
+
+
+def test_stop_and_keep_before_there_is_a_model_is_shown_as_stopped(small: MainWindow, qtbot) -> None:
+    import time
+
+    from recsys_desktop.engine import NothingToKeep
+
+    spec = small.session.engine.registry.spec("ease")
+
+    def tries(engine, run) -> None:
+        while not run.should_stop:
+            time.sleep(0.01)
+        raise NothingToKeep
+
+    small.show_page("train", "ease")
+    panel = small.page("train").workbench.run_panel
+    job = small.page("train").workbench._begin(spec, tries)
+    qtbot.waitUntil(lambda: job.state is JobState.RUNNING, timeout=PATIENCE)
+    qtbot.mouseClick(panel.keep_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: job.state.is_over, timeout=PATIENCE)
+    assert panel.state_tag.text() == "stopped"
+    assert panel.detail_label.text() == "Stopped before there was a model to keep."
+    _settle(qtbot, small)
+
+
 def test_a_person_built_on_screen_gets_a_list_that_follows_each_change(small: MainWindow, qtbot) -> None:
     _train(qtbot, small, "ease")
     small.show_page("recommend")

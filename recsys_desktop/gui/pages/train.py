@@ -54,6 +54,7 @@ _STATE_TAGS = {
     JobState.FAILED: ("failed", Tone.NEGATIVE),
     JobState.CANCELLED: ("discarded", Tone.NEUTRAL),
 }
+_STOPPED_TAG = ("stopped", Tone.NEUTRAL)
 
 
 class TrainPage(PageOfData):
@@ -496,7 +497,8 @@ class RunPanel(QWidget):
             self.detail_label.setText("Choose an algorithm, then Train. Several can be queued.")
             self.bar.set_share(0.0)
             return
-        self.state_tag.set_tag(*_STATE_TAGS[job.state])
+        stopped = job.state is JobState.CANCELLED and job.error is not None
+        self.state_tag.set_tag(*(_STOPPED_TAG if stopped else _STATE_TAGS[job.state]))
         self.name_label.setText(job.title)
         self.detail_label.setText(self._detail(job))
         self.bar.set_share(1.0 if job.state is JobState.DONE else job.fraction)
@@ -507,7 +509,7 @@ class RunPanel(QWidget):
         if job.state is JobState.FAILED:
             return sentence(str(job.error))
         if job.state is JobState.CANCELLED:
-            return "Nothing of this run was kept."
+            return "Nothing of this run was kept." if job.error is None else sentence(str(job.error))
         if job.state is JobState.DONE and job.result is not None:
             return self._result(job.result)
         parts = [job.text] if job.text else []
@@ -541,13 +543,16 @@ class RunPanel(QWidget):
         found = curves(job.values)
         loss, validation = losses(found), validations(found)
         one_step = self._spec is not None and not self._spec.capabilities.trains_in_epochs
-        nothing = "This algorithm is solved in one step: it has no curve." if one_step else ""
-        if not one_step and not job.state.is_over:
-            nothing = "The curve begins with the first epoch."
         if job.state is JobState.FAILED:
-            nothing = sentence(str(job.error))
-        self.loss_empty.setText("" if loss else nothing)
-        self.validation_empty.setText("" if validation or job.state is JobState.FAILED else nothing)
+            of_loss, of_validation = sentence(str(job.error)), ""
+        elif one_step:
+            over = "This algorithm is solved in one step: it has no curve."
+            of_loss = over if job.state.is_over else "The curve begins with the first step, where it takes several."
+            of_validation = "It is judged once, at the end, on data set aside."
+        else:
+            of_loss = of_validation = "" if job.state.is_over else "The curve begins with the first epoch."
+        self.loss_empty.setText("" if loss else of_loss)
+        self.validation_empty.setText("" if validation else of_validation)
         self.log_button.setVisible(bool(loss))
         self._draw_losses(loss)
         self._draw_validation(validation)
