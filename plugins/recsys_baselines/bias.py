@@ -20,6 +20,7 @@ from recsys_desktop.api import (
     Source,
 )
 from recsys_desktop.api.dataset import Bool, Float32, Int32, Int64
+from recsys_desktop.api.state_checks import require_array
 from recsys_desktop.toolkit.bias import Biases, fit_biases
 
 Float64: TypeAlias = npt.NDArray[np.float64]
@@ -62,6 +63,15 @@ class Bias(Recommender):
     def migrate_state(self, fitted: dict[str, Any], version: int) -> dict[str, Any]:
         """Version 1 did not say how many ratings a person's bias rests on: so many that updates leave it as it is."""
         return {**fitted, "user_counts_": np.where(fitted["known_users_"], _MANY, 0).astype(np.int64)}
+
+    def check_state(self) -> None:
+        """As `Recommender.check_state`."""
+        super().check_state()
+        users, items = len(self.known_users_), self.n_items
+        require_array("user_biases_", self.user_biases_, (users,), np.float32)
+        require_array("user_counts_", self.user_counts_, (users,), np.int64)
+        require_array("item_biases_", self.item_biases_, (items,), np.float32)
+        require_array("item_counts_", self.item_counts_, (items,), np.int64)
 
     @property
     def biases(self) -> Biases:

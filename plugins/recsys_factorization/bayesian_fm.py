@@ -229,7 +229,7 @@ class BayesianFM(Recommender):
         splits = _splits(len(train))
         gains = []
         for split in range(splits):
-            kept, held_out = train.hold_out(HELD_OUT_SHARE, generator)
+            kept, held_out = train.hold_out(HELD_OUT_SHARE, generator, within_fraction=True)
             if held_out.ratings is None or run.should_stop:
                 return False
             squares = []

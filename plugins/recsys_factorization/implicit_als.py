@@ -22,7 +22,6 @@ from recsys_desktop.api import (
 from recsys_desktop.api.dataset import Bool, Float32, Int32, Int64
 from recsys_desktop.api.state_checks import require_array, require_rows
 from recsys_desktop.toolkit.held_out_choice import (
-    FEWEST_JUDGED,
     StretchOfRun,
     best_on_held_out,
     choice_memory,
@@ -171,8 +170,6 @@ class ImplicitALS(Recommender):
         )
 
     def _best_popularity(self, train: Dataset, by_user: Ragged, run: RunContext) -> float:
-        if np.count_nonzero(by_user.lengths > 1) < FEWEST_JUDGED:
-            return WEIGHTS[0]
         learnt: list[ImplicitALS] = []
 
         def trial(popularity: float, kept: Dataset, part: RunContext) -> Recommender:
@@ -191,6 +188,7 @@ class ImplicitALS(Recommender):
             min_rating=self.params.min_rating,
             people=trial_share(by_user.lengths),
             tolerance=_TOLERANCE_OF_TRIAL,
+            fallback=WEIGHTS[0],
         )
 
     def _with_popularity(self, popularity: float) -> ImplicitALS:

@@ -228,8 +228,8 @@ class PureSVD(SingularVectorModel):
     people have one or two interactions each: those are single items then. Unless `popularity` is given, it is 0 where
     people have 10 interactions or more on the mean, and else 10, 100, 1 and 0 are tried with each rank.
 
-    Unless `rank` says how many singular vectors are kept, one decomposition without a tenth of everybody's interactions
-    is cut to ten ranks from 1 to 64, and the number that ranks the tenth best is taken: the share of the entries that a
+    Unless `rank` says how many singular vectors are kept, one decomposition without a tenth of the interactions is
+    cut to ten ranks from 1 to 64, and the number that ranks the tenth best is taken: the share of the entries that a
     vector explains does not tell whether it is a pattern or chance. Vectors that chance would explain are left out.
 
     Fitted state beyond the base class: bases_ float32 (n_items,), what popularity adds.

@@ -52,7 +52,7 @@ class WeightedHybrid(Recommender):
 
     So a member that knows nothing of a person or an item leaves the decision to the others.
 
-    Weights, where they are not given: members are fitted without a tenth of each user's interactions, chosen at random;
+    Weights, where they are not given: members are fitted without a tenth of the interactions, chosen at random;
     weight moves between pairs of members while the figure of the lists on that tenth rises (`best_weights`); then
     members are fitted on everything. Where the run cannot validate, all weigh alike. A member that cannot be fitted on
     this data is left out, and the run's progress says so.
@@ -122,7 +122,7 @@ class WeightedHybrid(Recommender):
         return fitted, left_out
 
     def _learnt_weights(self, train: Dataset, run: RunContext) -> dict[str, float]:
-        """By member, the weights that do best on a tenth of each user's interactions; empty where none are learnt."""
+        """By member, the weights that do best on a tenth of the interactions; empty where none are learnt."""
         kept, held_out = train.hold_out(HELD_OUT_SHARE, run.generator("weights"), within_fraction=True)
         if not len(held_out):
             return {}

@@ -59,8 +59,8 @@ class Ease(Recommender):
     score that the history does not claim, close to popularity where data are sparse; the others then explain what
     popularity does not.
 
-    Unless `regularisation` is given, λ is that of 50, 200 and 1000 which ranks a tenth of everybody's interactions, set
-    aside, best. Where the square's side is above 2,000, so that trials would take longer than the fit, it is 200.
+    Unless `regularisation` is given, λ is that of 50, 200 and 1000 which ranks a tenth of the interactions, set aside,
+    best. Where the square's side is above 2,000, so that trials would take longer than the fit, it is 200.
 
     Where people and items are both many, neither square fits: `estimate` says how large it would be and names item-knn,
     whose memory grows with the interactions alone.

@@ -24,7 +24,7 @@ class EaseParams(InteractionParams):
         help="Strength of the ridge penalty; raise it where data say little beside popularity. auto tries 50, 200 and "
         "1000 on data set aside; with more than 2,000 people and items it is 200.",
         empty="auto",
-        ge=1e-3,
+        gt=0,
         le=1e7,
         tune=TuningRange(20, 2000, log=True),
     )

@@ -319,7 +319,7 @@ class Dataset:
         """Set aside a share of each user's interactions: (kept, held out), in the same vocabulary.
 
         fraction: share of each user's interactions, rounded half up, at least 1 and never all of them.
-        generator: draws which ones; not used where `latest` is true.
+        generator: draws which ones, where `latest` is false, and whose, where `within_fraction` holds some back.
         minimum: users with fewer interactions keep them all.
         latest: take the latest interactions instead of random ones.
         within_fraction: where users have so few interactions that one of each is far more than the fraction of all,

@@ -39,8 +39,8 @@ VALIDATION_USERS = 2000
 
 VALIDATION_LENGTH = 10
 
-PEOPLE_AT_ONCE = 2000
-"""People whose ratings are predicted between two looks at whether to stop: neighbourhoods pay half a second a call."""
+PEOPLE_AT_ONCE = 500
+"""People whose ratings are predicted between two looks at whether to stop."""
 
 TRIED_PEOPLE = 200
 """The most people whom a fitted model is asked for a finite score."""
@@ -288,9 +288,13 @@ def predicted_pairs(
     in_order = people[order]
     for begin in range(0, len(query), PEOPLE_AT_ONCE):
         check()
-        first, end = np.searchsorted(in_order, (begin, begin + PEOPLE_AT_ONCE))
-        rows = order[first:end]
-        predictions[rows] = model.predict_pairs(query, people[rows], items[rows])
+        end = min(begin + PEOPLE_AT_ONCE, len(query))
+        first, last = np.searchsorted(in_order, (begin, end))
+        rows = order[first:last]
+        if len(rows):
+            predictions[rows] = model.predict_pairs(
+                query.take(np.arange(begin, end)), people[rows] - begin, items[rows]
+            )
     return predictions
 
 
@@ -339,8 +343,8 @@ def fit(
 ) -> Fitted:
     """Fit one algorithm to `train` and, once it is known for how long to train, to `validation` as well.
 
-    An algorithm that trains in epochs is first fitted without the validation part (a tenth of each user's interactions
-    where none is given), stops early by it, and is then refitted to everything for the best number of epochs.
+    An algorithm that trains in epochs is first fitted without the validation part (where none is given, what
+    `set_aside` makes), stops early by it, and is then refitted to everything for the best number of epochs.
     `hold_out` asks for that first fit of any algorithm, for calibration.
 
     Raises

@@ -98,6 +98,7 @@ def best_on_held_out(
     min_rating: float | None = None,
     people: float = 1.0,
     tolerance: float = 0.0,
+    fallback: Option | None = None,
 ) -> Option:
     """The option whose model, fitted to nine tenths of the interactions, ranks the other tenth best.
 
@@ -106,8 +107,8 @@ def best_on_held_out(
     It is judged by `mean_ndcg` over at most `MOST_PEOPLE` people, and fitted to those of as many as have about
     `MOST_INTERACTIONS`. All draws go by the data alone: the same data make the same choice, whatever the run's seed.
     Of the options that come within `tolerance` of the best (a share of its figure) the first is taken, and one that
-    cannot be fitted to the nine tenths loses. The first of all is taken where fewer than `FEWEST_JUDGED` people have
-    two interactions: what so few say is chance.
+    cannot be fitted to the nine tenths loses. Where fewer than `FEWEST_JUDGED` of those tried have two interactions,
+    what they say is chance: `fallback` is taken, or the first option where there is none.
 
     Parameters
     ----------
@@ -128,7 +129,7 @@ def best_on_held_out(
     kept, held_out = train.hold_out(HELD_OUT_SHARE, generator, within_fraction=True)
     judged = np.flatnonzero(held_out.user_counts)
     if len(options) == 1 or len(judged) < FEWEST_JUDGED:
-        return options[0]
+        return options[0] if fallback is None else fallback
     if len(judged) > MOST_PEOPLE:
         judged = np.sort(generator.choice(judged, MOST_PEOPLE, replace=False))
     figures = []

@@ -9,10 +9,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from recsys_desktop.api import InvalidParameter
-from recsys_desktop.engine import Engine, EvaluateRequest, TrainingFailed, TrainRequest, warming
+from recsys_desktop.api import InvalidParameter, Query
+from recsys_desktop.api.testing import made_data
+from recsys_desktop.engine import Engine, EvaluateRequest, TrainingFailed, TrainRequest, fitting, warming
 from recsys_desktop.engine.fitting import set_aside
 from recsys_desktop.engine.plugins import Registry
+from recsys_neighbors.plugin import USER_KNN_RATING
 from tests.engine import toys
 
 
@@ -157,3 +159,26 @@ def test_what_was_computed_before_a_run_was_killed_counts_with_hybrids_too(
     monkeypatch.setattr(toys.ToyTogether, "_fit", taken_up)
     assert 1000 <= engine.train(TrainRequest("toy-together", "toy")).fit_seconds < 1100
     assert 1000 <= engine.train(TrainRequest("toy-blend", "toy")).fit_seconds < 1100
+
+
+def test_ratings_of_many_are_predicted_from_the_histories_of_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A block asks for its own people alone: neighbourhoods compare everybody whom they are asked about."""
+    data = made_data.communities().train
+    everyone = Query.of_users(data, np.arange(data.n_users))
+    generator = np.random.default_rng(0)
+    people, items = generator.integers(0, data.n_users, 300), generator.integers(0, data.n_items, 300)
+    model = USER_KNN_RATING.load()().fit(data)
+    whole = model.predict_pairs(everyone, people, items)
+    asked, checks = [], []
+    predict_pairs = model.predict_pairs
+
+    def counted(query, people, items):
+        asked.append(len(query))
+        return predict_pairs(query, people, items)
+
+    monkeypatch.setattr(model, "predict_pairs", counted)
+    monkeypatch.setattr(fitting, "PEOPLE_AT_ONCE", 7)
+    found = fitting.predicted_pairs(model, everyone, people, items, lambda: checks.append(1))
+    assert np.allclose(found, whole, atol=1e-5, equal_nan=True)
+    assert len(checks) == -(-data.n_users // 7)
+    assert max(asked) <= 7

@@ -21,7 +21,7 @@ from recsys_baselines.plugin import (
 from recsys_desktop.api import AlgorithmSpec, Dataset, Query, RatingScale, Vocabulary
 from recsys_desktop.api.testing import AlgorithmConformance
 from recsys_desktop.evaluation import RANKING_METRICS, rank_test_users, rmse
-from tests.plugins.damaged_states import loaded_as_of_version_1
+from tests.plugins.damaged_states import hold_refuses_short_arrays, loaded_as_of_version_1
 
 
 class TestPopularityConformance(AlgorithmConformance):
@@ -165,6 +165,10 @@ def test_a_bias_learns_nothing_from_what_is_not_rated() -> None:
     everyone = Query.of_users(data, np.arange(3))
     assert np.array_equal(updated.predict(everyone, np.arange(4)), model.predict(everyone, np.arange(4)))
     assert updated.predict(everyone).shape == (3, 5)
+
+
+def test_a_bias_whose_arrays_do_not_fit_together_is_refused(tmp_path: Path) -> None:
+    hold_refuses_short_arrays(fitted(BIAS, table(PAIRS)), tmp_path)
 
 
 def test_a_bias_saved_before_it_counted_ratings_can_learn(tmp_path: Path) -> None:

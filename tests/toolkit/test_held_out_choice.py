@@ -179,3 +179,13 @@ def test_histories_of_two_leave_enough_to_learn_from() -> None:
 
     best_on_held_out((25.0, 20.0), fitted, data, RunContext(), span=1.0)
     assert (seen[0].user_counts == 2).mean() > 0.75
+
+
+def test_where_too_few_of_those_tried_can_tell_the_fallback_is_taken() -> None:
+    """Forty-five people have two interactions, but two fifths of all are tried."""
+    users = np.append(np.arange(2000), np.arange(45))
+    items = np.append(np.arange(2000) % 9, (np.arange(45) + 1) % 9)
+    data = Dataset(Vocabulary(map(str, range(2000))), Vocabulary(map(str, range(9))), users, items)
+    found = best_on_held_out((1, 20), item_knn, data, RunContext(), span=1.0, people=0.4, fallback=7)
+    assert found == 7
+    assert best_on_held_out((1, 20), item_knn, data, RunContext(), span=1.0, people=0.4) == 1

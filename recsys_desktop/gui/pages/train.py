@@ -548,7 +548,9 @@ class RunPanel(QWidget):
         elif one_step:
             over = "This algorithm is solved in one step: it has no curve."
             of_loss = over if job.state.is_over else "The curve begins with the first step, where it takes several."
-            of_validation = "It is judged once, at the end, on data set aside."
+            was_judged = job.result is not None and job.result.metrics.get("validation") is not None
+            judged = "It is judged once, at the end, on data set aside."
+            of_validation = judged if was_judged or not job.state.is_over else ""
         else:
             of_loss = of_validation = "" if job.state.is_over else "The curve begins with the first epoch."
         self.loss_empty.setText("" if loss else of_loss)
